@@ -1,0 +1,77 @@
+"""What every engine can do: the paper's steps, and the few array operations between them.
+
+`Array` is the runtime's own array on its own device, so that a window stays there from the first
+scale to the last. Images are [B, 3, S, S], float32 in [0, 1]; holes [B, 1, S, S], bool.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from swapfill.config import FillSettings
+
+Array = TypeVar("Array")
+
+
+@dataclass(frozen=True)
+class Query(Generic[Array]):
+    """What patch-swap is asked at one scale.
+
+    `features` are of the guess composited with the known pixels, [B, 256, S/4, S/4]; `hole` is R
+    at this scale; `expected` is Image2Feature's feature head, where there is one; `matched` is what
+    the last swap found: at the same scale if `again`, else at the scale below.
+    """
+
+    features: Array
+    hole: Array
+    expected: Array | None = None
+    matched: Any = None
+    again: bool = False
+
+
+class Engine(Protocol[Array]):
+    """The four steps of section 3.4 on one runtime."""
+
+    name: str
+    device: str
+    precision: str
+
+    def put(
+        self, pictures: npt.NDArray[np.float32], holes: npt.NDArray[np.bool_]
+    ) -> tuple[Array, Array]:
+        """Take windows [B, S, S, 3] and their holes [B, S, S] onto the device."""
+        ...
+
+    def get(self, image: Array) -> npt.NDArray[np.float32]:
+        """Bring an image back as [B, S, S, 3], float32 in [0, 1]."""
+        ...
+
+    def resize(self, image: Array, side: int) -> Array:
+        """Resample an image: area average down, bicubic up."""
+        ...
+
+    def shrink(self, hole: Array, side: int) -> Array:
+        """Shrink a hole: missing if any pixel is. `side` divides the hole's own."""
+        ...
+
+    def composite(self, hole: Array, inside: Array, outside: Array) -> Array:
+        """Take `inside` in the hole and `outside` elsewhere."""
+        ...
+
+    def infer(self, incomplete: Array, hole: Array) -> tuple[Array, Array | None]:
+        """G_1: give the guess, known pixels as they were, and the expected features."""
+        ...
+
+    def encode(self, image: Array) -> Array:
+        """vgg: give the features, [B, 256, S/4, S/4]."""
+        ...
+
+    def swap(self, query: Query[Array], settings: FillSettings) -> tuple[Array, Any]:
+        """Patch-swap: give F'_1, and what was matched, for the next call."""
+        ...
+
+    def translate(self, swapped: Array) -> Array:
+        """G_2: give the picture of a swapped feature map."""
+        ...

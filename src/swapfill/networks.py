@@ -1,0 +1,270 @@
+"""What is learned: the two translators and their discriminators (section 3.3).
+
+Each is one class with a config. A block is, as in pix2pix, activation, convolution, normalisation.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from swapfill.config import (
+    FEATURE_CHANNELS,
+    DiscriminatorConfig,
+    Feature2ImageConfig,
+    Image2FeatureConfig,
+    Norm,
+    Upsampling,
+)
+
+_GROUPS = 8
+
+
+class Guess(NamedTuple):
+    """What Image2Feature infers.
+
+    `image` is [B, 3, H, W] in [0, 1] (the literal network: the half-size centre alone);
+    `features` is [B, 256, H/4, W/4] or None without that head: for each cell the expected *unit*
+    feature vector, whose length says how sure it is (see `losses.expected_direction`).
+    """
+
+    image: Tensor
+    features: Tensor | None
+
+
+def _norm(kind: Norm, channels: int, size: int) -> nn.Module:
+    # A single value normalised over its own map is 0: none where the map is 1x1.
+    if kind == "none" or size == 1:
+        return nn.Identity()
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.GroupNorm(_GROUPS, channels)
+
+
+class _Down(nn.Sequential):
+    """Leaky ReLU (but for the first), 4x4 convolution of stride 2, normalisation."""
+
+    def __init__(self, c_in: int, c_out: int, norm: Norm, size: int, *, first: bool) -> None:
+        super().__init__(
+            nn.Identity() if first else nn.LeakyReLU(0.2),
+            nn.Conv2d(c_in, c_out, 4, stride=2, padding=1),
+            nn.Identity() if first else _norm(norm, c_out, size),
+        )
+
+
+class _Up(nn.Sequential):
+    """ReLU, then twice the size by deconvolution or resize-convolution, normalisation."""
+
+    def __init__(
+        self, c_in: int, c_out: int, norm: Norm, upsampling: Upsampling, size: int
+    ) -> None:
+        grow: list[nn.Module] = (
+            [nn.ConvTranspose2d(c_in, c_out, 4, stride=2, padding=1)]
+            if upsampling == "deconvolution"
+            else [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(c_in, c_out, 3, padding=1)]
+        )
+        super().__init__(nn.ReLU(), *grow, _norm(norm, c_out, size))
+
+
+def _to_unit(x: Tensor) -> Tensor:
+    """Squash raw values into [0, 1]: the paper's tanh, at this project's range."""
+    return torch.tanh(x) * 0.5 + 0.5
+
+
+class Image2Feature(nn.Module):
+    """G_1: infer the coarse content of a hole (section 3.3.1).
+
+    At `side` 256 and literal: eight stride-2 convolutions 256 -> 1, seven deconvolutions 1 -> 128,
+    which make the half-size centre alone; a skip joins maps of equal size (2 to 64). Mask-aware
+    (this project's default; differs from the paper): the hole is a fourth channel and one more
+    deconvolution makes the whole picture, so that skips are aligned and any hole is native.
+    """
+
+    def __init__(self, config: Image2FeatureConfig) -> None:
+        super().__init__()
+        self.config = config
+        depth = config.side.bit_length() - 1  # 8 at 256
+        widths = [min(config.width << i, config.max_width) for i in range(depth)]
+        c_in = [4 if config.mask_aware else 3, *widths]
+        sizes = [config.side >> (i + 1) for i in range(depth)]
+        self.encoder = nn.ModuleList(
+            _Down(c_in[i], widths[i], config.norm, sizes[i], first=i == 0) for i in range(depth)
+        )
+        blocks = depth if config.mask_aware else depth - 1
+        self.decoder = nn.ModuleList()
+        joined = widths[-1]  # channels that the next block takes
+        for i in range(blocks):
+            last, level = i == blocks - 1, depth - 2 - i
+            c_out = 3 if last else widths[level]
+            size = 2 << i
+            norm: Norm = "none" if last else config.norm
+            self.decoder.append(_Up(joined, c_out, norm, config.upsampling, size))
+            joined = c_out if last else c_out + widths[level]
+        self.head = _feature_head(widths[1] * 2) if config.feature_head else None
+
+    def forward(self, incomplete: Tensor, hole: Tensor) -> Guess:
+        """Guess the hole.
+
+        Args:
+            incomplete: I_0, [B, 3, H, W] in [0, 1]; what lies in the hole does not matter.
+            hole: [B, 1, H, W], bool.
+        """
+        x = torch.where(hole, 0.0, incomplete * 2 - 1)
+        if self.config.mask_aware:
+            x = torch.cat([x, hole.to(x)], dim=1)
+        skips: list[Tensor] = []
+        for block in self.encoder:
+            x = block(x)
+            skips.append(x)
+        features = None
+        for i, block in enumerate(self.decoder):
+            x = block(x)
+            if i < len(self.decoder) - 1:
+                x = torch.cat([x, skips[len(skips) - 2 - i]], dim=1)
+            if self.head is not None and i == len(self.decoder) - 3:  # a quarter of the side
+                features = self.head(x)
+        return Guess(_to_unit(x), features)
+
+
+def _feature_head(c_in: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(c_in, FEATURE_CHANNELS, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(FEATURE_CHANNELS, FEATURE_CHANNELS, 1),
+    )
+
+
+class Feature2Image(nn.Module):
+    """G_2: translate a swapped feature map into a sharp picture (section 3.3.3).
+
+    At `side` 256: one convolution of stride 1 and six of stride 2, 64 -> 1; eight up-blocks 1 ->
+    256, the first six joined to the encoder maps of 2 to 64. Fully convolutional: any multiple of
+    `side` fits.
+    """
+
+    def __init__(self, config: Feature2ImageConfig) -> None:
+        super().__init__()
+        self.config = config
+        top = config.side // config.stride  # cells a side
+        downs = top.bit_length() - 1
+        widths = [min(config.width << i, config.max_width) for i in range(downs + 1)]
+        self.stem = nn.Conv2d(config.in_channels, widths[0], 3, padding=1)
+        self.encoder = nn.ModuleList(
+            _Down(widths[i], widths[i + 1], config.norm, top >> (i + 1), first=False)
+            for i in range(downs)
+        )
+        self.decoder = nn.ModuleList()
+        joined = widths[-1]
+        for level in reversed(range(downs)):
+            c_out, size = widths[level], top >> level
+            self.decoder.append(_Up(joined, c_out, config.norm, config.upsampling, size))
+            joined = 2 * c_out
+        c_out = widths[0]
+        for i in range(config.stride.bit_length() - 1):  # beyond the map's size: no skip
+            last = (top << (i + 1)) == config.side
+            c_out = 3 if last else max(c_out // 2, 16)
+            norm: Norm = "none" if last else config.norm
+            self.decoder.append(
+                _Up(joined, c_out, norm, config.upsampling, top << (i + 1))
+            )
+            joined = c_out
+
+    def forward(self, swapped: Tensor) -> Tensor:
+        """Translate F' [B, C, h, w] into I [B, 3, 4h, 4w] in [0, 1].
+
+        Raises:
+            ValueError: the map is not a whole multiple of the config's side.
+        """
+        cells = self.config.side // self.config.stride
+        if swapped.shape[2] % cells or swapped.shape[3] % cells:
+            raise ValueError(f"map is {tuple(swapped.shape[2:])}, want multiples of {cells}")
+        x = self.stem(swapped)
+        skips = [x]
+        for block in self.encoder:
+            x = block(x)
+            skips.append(x)
+        for i, block in enumerate(self.decoder):
+            x = block(x)
+            if i < len(self.encoder):
+                x = torch.cat([x, skips[len(skips) - 2 - i]], dim=1)
+        return _to_unit(x)
+
+
+def _judge(c_in: int, c_out: int, stride: int, norm: str) -> list[nn.Module]:
+    """Build a block of a discriminator: 4x4 convolution, normalisation, leaky ReLU."""
+    conv = nn.Conv2d(c_in, c_out, 4, stride=stride, padding=1)
+    if norm == "spectral":
+        return [spectral_norm(conv), nn.LeakyReLU(0.2)]
+    if norm == "batch":
+        return [conv, nn.BatchNorm2d(c_out), nn.LeakyReLU(0.2)]
+    return [conv, nn.LeakyReLU(0.2)]
+
+
+class ImagePairDiscriminator(nn.Module):
+    """D_1: does a picture go with its incomplete version? 30x30 logits at 256 (eq. 4).
+
+    Five blocks, C64-C128-C256 of stride 2, C512 and 1 of stride 1; a logit sees 70x70 pixels.
+    """
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        w, norm = config.width, config.norm
+        self.layers = nn.Sequential(
+            nn.Conv2d(6, w, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            *_judge(w, 2 * w, 2, norm),
+            *_judge(2 * w, 4 * w, 2, norm),
+            *_judge(4 * w, 8 * w, 1, norm),
+            nn.Conv2d(8 * w, 1, 4, padding=1),
+        )
+
+    def forward(self, incomplete: Tensor, image: Tensor) -> Tensor:
+        """Give logits, positive for real: two [B, 3, H, W] in [0, 1] to [B, 1, H/8-2, W/8-2]."""
+        pair = torch.cat([incomplete, image], dim=1) * 2 - 1
+        return self.layers(pair)  # type: ignore[no-any-return]
+
+
+class FeatureImageDiscriminator(nn.Module):
+    """D_2: does a picture go with a feature map? 30x30 logits at 256 (section 3.3.3).
+
+    Two convolutions of stride 2 bring the picture to the map's size; joined to the map, three more.
+    """
+
+    def __init__(self, config: DiscriminatorConfig, in_channels: int = FEATURE_CHANNELS) -> None:
+        super().__init__()
+        w, norm = config.width, config.norm
+        self.image = nn.Sequential(
+            nn.Conv2d(3, w, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            *_judge(w, 2 * w, 2, norm),
+        )
+        self.joint = nn.Sequential(
+            *_judge(2 * w + in_channels, 4 * w, 2, norm),
+            *_judge(4 * w, 8 * w, 1, norm),
+            nn.Conv2d(8 * w, 1, 4, padding=1),
+        )
+
+    def forward(self, features: Tensor, image: Tensor) -> Tensor:
+        """Give logits: features [B, C, H/4, W/4], image [B, 3, H, W] to [B, 1, H/8-2, W/8-2]."""
+        seen = self.image(image * 2 - 1)
+        if seen.shape[2:] != features.shape[2:]:  # relu2_1 and relu4_1 have other strides
+            features = F.interpolate(features, size=seen.shape[2:], mode="nearest")
+        return self.joint(torch.cat([seen, features.to(seen.dtype)], dim=1))  # type: ignore[no-any-return]
+
+
+def initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw the weights: He's deviation for what a (leaky) ReLU feeds, zero biases.
+
+    Differs from the paper's ancestors (N(0, 0.02)): without normalisation that starves deep layers.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            weight = module.weight
+            fan_in = weight[0].numel() if isinstance(module, nn.Conv2d) else weight.shape[0] * 4
+            with torch.no_grad():
+                weight.normal_(0.0, (2.0 / fan_in) ** 0.5, generator=generator)
+                if module.bias is not None:
+                    module.bias.zero_()

@@ -1,0 +1,127 @@
+"""From settings to a stage and its batches."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from swapfill.encoder import VGG19, CompactEncoder, build_encoder
+from swapfill.errors import ConfigError
+from swapfill.networks import (
+    Feature2Image,
+    FeatureImageDiscriminator,
+    Image2Feature,
+    ImagePairDiscriminator,
+    initialise,
+)
+from swapfill.random_holes import centre_hole, mixed_hole
+from swapfill.training import data
+from swapfill.training.encoder_stage import EncoderStage
+from swapfill.training.feature2image_stage import Feature2ImageStage
+from swapfill.training.image2feature_stage import Image2FeatureStage
+from swapfill.training.loop import Stage
+from swapfill.training.settings import TrainSettings
+from swapfill.weights import load_into
+
+
+def build_stage(settings: TrainSettings) -> Stage:
+    """Build the networks of a stage: weights drawn from its seed, frozen parts loaded."""
+    builders = {"encoder": _encoder, "image2feature": _image2feature}
+    return builders.get(settings.stage, _feature2image)(settings)
+
+
+def _fresh(network: nn.Module, settings: TrainSettings, *, salt: int = 0) -> nn.Module:
+    generator = torch.Generator().manual_seed(settings.optim.seed + salt)
+    initialise(network, generator)
+    if salt == 0 and settings.initial_weights is not None:
+        load_into(network, settings.initial_weights)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _frozen(network: nn.Module) -> nn.Module:
+    network.requires_grad_(False).eval()
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _vgg(settings: TrainSettings) -> VGG19:
+    if settings.vgg is None:
+        raise ConfigError("vgg is missing, want the file of VGG-19's weights")
+    network = VGG19("relu3_1")
+    load_into(network, settings.vgg)
+    _frozen(network)
+    return network
+
+
+def _trained_encoder(settings: TrainSettings) -> VGG19 | CompactEncoder:
+    if settings.encoder_weights is None:
+        raise ConfigError("encoder_weights is missing, want the file of the encoder's weights")
+    network = build_encoder(settings.encoder)
+    load_into(network, settings.encoder_weights)
+    _frozen(network)
+    return network
+
+
+def _encoder(settings: TrainSettings) -> EncoderStage:
+    student = CompactEncoder(settings.encoder.width)
+    _fresh(student, settings)
+    return EncoderStage(student, _vgg(settings), settings.optim)
+
+
+def _image2feature(settings: TrainSettings) -> Image2FeatureStage:
+    network = Image2Feature(settings.image2feature)
+    _fresh(network, settings)
+    judge = None
+    if settings.loss.adversarial:
+        judge = ImagePairDiscriminator(settings.discriminator)
+        _fresh(judge, settings, salt=1)
+    encoder = _trained_encoder(settings)
+    return Image2FeatureStage(network, encoder, judge, settings.optim, settings.loss)
+
+
+def _feature2image(settings: TrainSettings) -> Feature2ImageStage:
+    network = Feature2Image(settings.feature2image)
+    _fresh(network, settings)
+    judge = None
+    if settings.loss.adversarial:
+        judge = FeatureImageDiscriminator(
+            settings.discriminator, settings.feature2image.in_channels
+        )
+        _fresh(judge, settings, salt=1)
+    vgg = _vgg(settings) if settings.loss.perceptual else None
+    encoder = _trained_encoder(settings)
+    stage = Feature2ImageStage(network, encoder, judge, vgg, settings.optim, settings.loss)
+    if settings.query.prediction and settings.image2feature_weights is not None:
+        guesser = Image2Feature(settings.image2feature)
+        load_into(guesser, settings.image2feature_weights)
+        _frozen(guesser)
+        stage.use_predictions(guesser, settings.query.prediction)
+    return stage
+
+
+def batch_source(
+    settings: TrainSettings, on_skip: Callable[[str], None]
+) -> Callable[[int], Iterator[data.Batch]]:
+    """Open the photographs; the answer gives the batches from a step on."""
+    store = data.PhotoStore.open(list(settings.data.sources), settings.data.cache, on_skip)
+
+    def draw(rng: np.random.Generator, side: int) -> npt.NDArray[np.bool_]:
+        if settings.data.holes == "centre" or rng.random() < settings.data.centre_share:
+            return centre_hole(side)
+        return mixed_hole(rng, (side, side))
+
+    def start(step: int) -> Iterator[data.Batch]:
+        return data.prefetch(
+            data.batches(
+                store,
+                draw,
+                seed=settings.optim.seed,
+                batch_size=settings.optim.batch_size,
+                side=settings.data.side,
+                whole=settings.data.whole,
+                start=step,
+            )
+        )
+
+    return start

@@ -1,0 +1,184 @@
+"""Batches of photographs, each a function of (seed, step) alone."""
+
+import hashlib
+import io
+import json
+import queue
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from swapfill.errors import DataError
+
+Pixels = npt.NDArray[np.uint8]
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some pictures and their holes: `truth` [B, 3, S, S] in [0, 1], `hole` [B, 1, S, S], bool."""
+
+    truth: Tensor
+    hole: Tensor
+
+
+class PhotoStore:
+    """Photographs, decoded once into a memory-mapped file: uint8 RGB, at their own size.
+
+    Many processes share the mapped pages; a picture is a slice, never a decode.
+    """
+
+    def __init__(self, flat: npt.NDArray[np.uint8], shapes: npt.NDArray[np.int64]) -> None:
+        self._flat, self._shapes = flat, shapes
+        sizes = shapes[:, 0] * shapes[:, 1] * 3
+        self._starts = np.concatenate([[0], np.cumsum(sizes)])
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    def __getitem__(self, index: int) -> Pixels:
+        height, width = self._shapes[index]
+        flat = self._flat[self._starts[index] : self._starts[index + 1]]
+        return flat.reshape(height, width, 3)
+
+    @classmethod
+    def open(
+        cls, sources: list[Path], cache: Path, on_skip: Callable[[str], None] = lambda _: None
+    ) -> "PhotoStore":
+        """Open the decoded photographs of `sources`, decoding them into `cache` on first use.
+
+        Args:
+            sources: tar files, and folders (searched through).
+            cache: folder of the decoded file; its name depends on the sources' names and sizes.
+            on_skip: told of each picture that cannot be read.
+
+        Raises:
+            DataError: a source is missing, or no picture in them can be read.
+        """
+        for source in sources:
+            if not source.exists():
+                raise DataError(f"{source}: no such tar file or folder of photographs")
+        key = hashlib.sha256(
+            repr([(str(s.resolve()), s.stat().st_size, s.stat().st_mtime_ns) for s in sources])
+            .encode()
+        ).hexdigest()[:16]
+        pixels, index = cache / f"{key}.u8", cache / f"{key}.json"
+        if not index.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            _decode(sources, pixels, index, on_skip)
+        shapes = np.array(json.loads(index.read_text()), dtype=np.int64)
+        return cls(np.memmap(pixels, dtype=np.uint8, mode="r"), shapes)
+
+
+def _decode(
+    sources: list[Path], pixels: Path, index: Path, on_skip: Callable[[str], None]
+) -> None:
+    shapes: list[tuple[int, int]] = []
+    unfinished = pixels.with_suffix(".part")
+    with unfinished.open("wb") as out:
+        for source in sources:
+            for name, data in _members(source):
+                try:
+                    with Image.open(io.BytesIO(data)) as picture:
+                        rgb = np.asarray(picture.convert("RGB"))
+                except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+                    on_skip(f"{source}: {name}: {error}")
+                    continue
+                out.write(rgb.tobytes())
+                shapes.append((rgb.shape[0], rgb.shape[1]))
+    if not shapes:
+        unfinished.unlink()
+        raise DataError(f"{', '.join(map(str, sources))}: no picture that can be read")
+    unfinished.replace(pixels)
+    index.write_text(json.dumps(shapes))
+
+
+def _members(source: Path) -> Iterator[tuple[str, bytes]]:
+    if source.is_dir():
+        for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES):
+            yield str(path.relative_to(source)), path.read_bytes()
+        return
+    with tarfile.open(source) as archive:
+        for member in archive:
+            held = archive.extractfile(member) if member.isfile() else None
+            if held is not None and Path(member.name).suffix.lower() in SUFFIXES:
+                yield member.name, held.read()
+
+
+def order(seed: int, count: int, index: int) -> int:
+    """Which picture the `index`-th draw takes: every epoch is a permutation of its own."""
+    epoch, place = divmod(index, count)
+    return int(np.random.default_rng([seed, epoch]).permutation(count)[place])
+
+
+def square(photo: Pixels, rng: np.random.Generator, side: int, whole: float) -> Pixels:
+    """Cut a square of `side` pixels and flip it at random.
+
+    With probability `whole` the whole picture is resized (the paper); else a random square crop
+    between its own resolution and its whole short side.
+    """
+    height, width = photo.shape[:2]
+    if rng.random() < whole:
+        box = (0.0, 0.0, float(width), float(height))
+    else:
+        short = min(height, width)
+        crop = short if short <= side else float(np.exp(rng.uniform(np.log(side), np.log(short))))
+        left, top = rng.uniform(0, width - crop), rng.uniform(0, height - crop)
+        box = (left, top, left + crop, top + crop)
+    flipped = rng.random() < 0.5
+    picture = Image.fromarray(photo).resize((side, side), Image.Resampling.BICUBIC, box=box)
+    pixels = np.asarray(picture)
+    return pixels[:, ::-1] if flipped else pixels
+
+
+def batches(
+    store: PhotoStore,
+    draw_hole: Callable[[np.random.Generator, int], npt.NDArray[np.bool_]],
+    *,
+    seed: int,
+    batch_size: int,
+    side: int,
+    whole: float,
+    start: int,
+) -> Iterator[Batch]:
+    """Give the batches of steps `start`, `start` + 1, ... without end.
+
+    A picture's crop depends on (seed, its draw), a hole on (seed, its draw): not on the batch size.
+    """
+    step = start
+    while True:
+        truths, holes = [], []
+        for i in range(step * batch_size, (step + 1) * batch_size):
+            photo = store[order(seed, len(store), i)]
+            truths.append(square(photo, np.random.default_rng([seed, 1, i]), side, whole))
+            holes.append(draw_hole(np.random.default_rng([seed, 2, i]), side))
+        truth = torch.from_numpy(np.ascontiguousarray(np.stack(truths))).permute(0, 3, 1, 2)
+        yield Batch(truth.float() / 255, torch.from_numpy(np.stack(holes))[:, None])
+        step += 1
+
+
+def prefetch(items: Iterator[Batch], depth: int = 3) -> Iterator[Batch]:
+    """Make items in a thread while the last ones are used; an error arrives where it is met."""
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(depth)
+
+    def work() -> None:
+        try:
+            for item in items:
+                ready.put(item)
+        except BaseException as error:
+            ready.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    while True:
+        item = ready.get()
+        if isinstance(item, BaseException):
+            raise item
+        yield item

@@ -1,0 +1,34 @@
+"""Distillation: teach a compact encoder the features of VGG-19 relu3_1."""
+
+import torch
+from torch import Tensor
+
+from swapfill import losses
+from swapfill.encoder import VGG19, CompactEncoder
+from swapfill.training.data import Batch
+from swapfill.training.loop import Stage
+from swapfill.training.settings import OptimSettings
+
+
+class EncoderStage(Stage):
+    """Train a `CompactEncoder` on the teacher's relu3_1 features of whole, clean pictures."""
+
+    name = "encoder"
+
+    def __init__(self, student: CompactEncoder, teacher: VGG19, optim: OptimSettings) -> None:
+        super().__init__(student, optim)
+        self.teacher = teacher
+
+    def learn(self, batch: Batch) -> dict[str, Tensor]:
+        """Do one step of squared error and cosine against the teacher."""
+        half = self.optim.precision == "bf16"
+        with torch.autocast(batch.truth.device.type, torch.bfloat16, enabled=half):
+            image = batch.truth.contiguous(memory_format=torch.channels_last)
+            with torch.no_grad():
+                wanted = self.teacher(image)
+            found = self.network(image)
+        loss = losses.distillation(found.float(), wanted.float())
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return {"distillation": loss.detach()}

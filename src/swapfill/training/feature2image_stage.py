@@ -1,0 +1,110 @@
+"""Train Feature2Image: equations 5 and 6, on swapped features of the truth or of predictions."""
+
+import torch
+from torch import Tensor
+
+from swapfill import losses
+from swapfill.encoder import VGG19, CompactEncoder
+from swapfill.networks import Feature2Image, FeatureImageDiscriminator, Image2Feature
+from swapfill.patch_swap import feature_hole, patch_swap
+from swapfill.training.data import Batch
+from swapfill.training.loop import Stage
+from swapfill.training.settings import LossSettings, OptimSettings
+
+JUDGED = ("relu1_2", "relu2_2", "relu3_1")  # layers of the perceptual loss
+
+
+class Feature2ImageStage(Stage):
+    """G_2 against D_2; the encoder, and Image2Feature if predictions are asked for, are frozen."""
+
+    name = "feature2image"
+
+    def __init__(
+        self,
+        network: Feature2Image,
+        encoder: VGG19 | CompactEncoder,
+        judge: FeatureImageDiscriminator | None,
+        vgg: VGG19 | None,
+        optim: OptimSettings,
+        weights: LossSettings,
+    ) -> None:
+        super().__init__(network, optim)
+        self.encoder, self.vgg, self.weights = encoder, vgg, weights
+        self.guesser: Image2Feature | None = None
+        self.prediction = 0.0
+        if judge is not None and weights.adversarial:
+            self.set_judge(judge)
+
+    def use_predictions(self, guesser: Image2Feature, share: float) -> None:
+        """Ask patch-swap for the guess instead of the truth in a share of the pictures ([39])."""
+        self.guesser, self.prediction = guesser, share
+
+    def learn(self, batch: Batch) -> dict[str, Tensor]:
+        """Do one step of the generator and, with an adversarial weight, one of D_2."""
+        truth, hole = batch.truth, batch.hole
+        half = self.optim.precision == "bf16"
+        with torch.autocast(truth.device.type, torch.bfloat16, enabled=half):
+            swapped = self.swapped(truth, hole)
+            image = self.network(swapped).float()
+            terms = self._terms(truth, hole, image)
+            if self.judge is not None:
+                logits = self.judge(swapped, image).float()
+                terms["adversarial"] = self._fool(logits, hole)
+        total = sum(getattr(self.weights, name) * term for name, term in terms.items())
+        self.optimizer.zero_grad()
+        total.backward()  # type: ignore[union-attr]
+        self.optimizer.step()
+        if self.judge is not None:
+            fake = image.detach()
+            terms["discriminator"] = self._judge_half(swapped, truth, fake, hole, half)
+        return {name: term.detach() for name, term in terms.items()}
+
+    @torch.no_grad()
+    def swapped(self, truth: Tensor, hole: Tensor) -> Tensor:
+        """Give F'_gt = swap(vgg(truth)), and F'_1 = swap(vgg(guess)) for the share asked for."""
+        features = self.encoder(truth).float()
+        cells = feature_hole(hole, features.shape[2])
+        query = features
+        taken = round(self.prediction * len(truth))
+        if self.guesser is not None and taken:
+            guess = self.guesser(torch.where(hole, 0.0, truth)[:taken], hole[:taken])
+            guessed = torch.where(hole[:taken], guess.image.float(), truth[:taken])
+            asked = self.encoder(guessed).float()
+            query = torch.cat([asked, features[taken:]])
+            # Known cells next to the hole see the guess through their field of view, as they will.
+            features = torch.cat([asked, features[taken:]])
+        return patch_swap(query, cells, values=features)
+
+    def _terms(self, truth: Tensor, hole: Tensor, image: Tensor) -> dict[str, Tensor]:
+        weight = 1 + (self.weights.hole_weight - 1) * hole.float()
+        terms = {"image": losses.weighted_l1_mean(image, truth, weight)}
+        if self.vgg is not None and self.weights.perceptual:
+            with torch.no_grad():
+                wanted = self.vgg.layers(truth, JUDGED)
+            found = self.vgg.layers(image, JUDGED)
+            everywhere = torch.ones_like(hole)
+            terms["perceptual"] = losses.feature_distance(found, wanted, everywhere)
+        return terms
+
+    def _fool(self, logits: Tensor, hole: Tensor) -> Tensor:
+        if self.weights.kind == "hinge":
+            return losses.hinge_for_generator(logits)
+        return losses.adversarial_for_generator(logits)
+
+    def _judge_half(
+        self, swapped: Tensor, truth: Tensor, fake: Tensor, hole: Tensor, half: bool
+    ) -> Tensor:
+        assert self.judge is not None
+        assert self.judge_optimizer is not None
+        with torch.autocast(truth.device.type, torch.bfloat16, enabled=half):
+            real_logits, fake_logits = self.judge(swapped, truth), self.judge(swapped, fake)
+        judge_loss = (
+            losses.hinge_for_discriminator
+            if self.weights.kind == "hinge"
+            else losses.adversarial_for_discriminator
+        )
+        loss = judge_loss(real_logits.float(), fake_logits.float())
+        self.judge_optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.judge_optimizer.step()
+        return loss

@@ -1,0 +1,93 @@
+"""Train Image2Feature: equations 1 to 4, and the feature head."""
+
+import torch
+from torch import Tensor, nn
+
+from swapfill import losses
+from swapfill.encoder import VGG19, CompactEncoder
+from swapfill.networks import Image2Feature, ImagePairDiscriminator
+from swapfill.patch_swap import feature_hole
+from swapfill.training.data import Batch
+from swapfill.training.loop import Stage
+from swapfill.training.settings import LossSettings, OptimSettings
+
+
+class Image2FeatureStage(Stage):
+    """G_1 against D_1; the encoder is frozen."""
+
+    name = "image2feature"
+
+    def __init__(
+        self,
+        network: Image2Feature,
+        encoder: VGG19 | CompactEncoder,
+        judge: ImagePairDiscriminator | None,
+        optim: OptimSettings,
+        weights: LossSettings,
+    ) -> None:
+        super().__init__(network, optim)
+        self.encoder, self.weights = encoder, weights
+        if judge is not None and weights.adversarial:
+            self.set_judge(judge)
+
+    def learn(self, batch: Batch) -> dict[str, Tensor]:
+        """Do one step of the generator and, with an adversarial weight, one of D_1."""
+        truth, hole = batch.truth, batch.hole
+        incomplete = torch.where(hole, 0.0, truth)
+        half = self.optim.precision == "bf16"
+        with torch.autocast(truth.device.type, torch.bfloat16, enabled=half):
+            guess = self.network(incomplete, hole)
+            image = place_centre(guess.image.float(), truth)
+            terms = self._terms(truth, hole, image, guess.features)
+            if self.judge is not None:
+                composed = torch.where(hole, image, truth)
+                terms["adversarial"] = losses.adversarial_for_generator(
+                    self.judge(incomplete, composed).float()
+                )
+        total = sum(getattr(self.weights, name) * term for name, term in terms.items())
+        self.optimizer.zero_grad()
+        total.backward()  # type: ignore[union-attr]
+        self.optimizer.step()
+        if self.judge is not None:
+            terms["discriminator"] = self._judge_half(incomplete, truth, composed.detach(), half)
+        return {name: term.detach() for name, term in terms.items()}
+
+    def _terms(
+        self, truth: Tensor, hole: Tensor, image: Tensor, features: Tensor | None
+    ) -> dict[str, Tensor]:
+        weights = self.weights
+        weight = losses.ring_weight(hole, weights.ring, weights.ring_weight)
+        terms = {"image": losses.weighted_l1_mean(image, truth, weight)}
+        if not weights.feature and not weights.head:
+            return terms
+        cells = feature_hole(hole, truth.shape[2] // 4)
+        with torch.no_grad():
+            wanted = self.encoder(truth).float()
+        if weights.feature:
+            found = self.encoder(torch.where(hole, image, truth)).float()
+            ring = losses.ring_weight(cells, weights.ring // 4, weights.ring_weight)
+            terms["feature"] = losses.weighted_l1_sum(found, wanted, ring)
+        if features is not None and weights.head:
+            terms["head"] = losses.expected_direction(features.float(), wanted, cells)
+        return terms
+
+    def _judge_half(self, incomplete: Tensor, truth: Tensor, fake: Tensor, half: bool) -> Tensor:
+        assert self.judge is not None
+        assert self.judge_optimizer is not None
+        with torch.autocast(truth.device.type, torch.bfloat16, enabled=half):
+            real_logits, fake_logits = self.judge(incomplete, truth), self.judge(incomplete, fake)
+            loss = losses.adversarial_for_discriminator(real_logits.float(), fake_logits.float())
+        self.judge_optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.judge_optimizer.step()
+        return loss
+
+
+def place_centre(image: Tensor, truth: Tensor) -> Tensor:
+    """Put the literal network's half-size centre into the picture; a whole picture stays as is."""
+    if image.shape == truth.shape:
+        return image
+    margin = [(whole - part) // 2 for whole, part in zip(truth.shape[2:], image.shape[2:])]
+    pads = (margin[1], margin[1], margin[0], margin[0])
+    inside = nn.functional.pad(torch.ones_like(image[:, :1]), pads) > 0
+    return torch.where(inside, nn.functional.pad(image, pads), truth)
