@@ -1,0 +1,324 @@
+"""The only door for picture files: what comes in goes out the same, but for the hole."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from swapfill import formats
+from swapfill.decoding import check_size, image_of, one_line_errors, raster_of
+from swapfill.errors import ImageError, MaskError, OutputError
+from swapfill.files import write_bytes_atomically
+from swapfill.formats import Settings
+from swapfill.metadata import Metadata, metadata_of, to_stored, to_upright
+from swapfill.raster import (
+    GREY,
+    RGB,
+    Hole,
+    Raster,
+    Samples,
+    filled,
+    luminance,
+    seen_alpha,
+    seen_rgb,
+)
+
+# Rows of a mask turned to luminance at once: the floating point copy stays small.
+_ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A picture with all that its file says of it; it never changes, filling gives a new one.
+
+    Make one by `open`, `from_bytes`, `from_pil` or `from_array`. Arrays go in and out *upright*, as
+    one looks at the picture; the samples stay the way the file stores them.
+
+    Attributes:
+        raster: the samples as stored.
+        metadata: profile, EXIF, XMP and resolution.
+        name: of the source, for messages.
+        format: the format of the source, one of `formats.FORMATS`; "" if it was no file.
+        settings: all that is needed to write the source's format alike.
+        orientation: the turn from stored to upright, 1 to 8, as EXIF numbers it.
+        source: the file itself, as long as not a sample has changed.
+    """
+
+    raster: Raster
+    metadata: Metadata
+    name: str
+    format: str = ""
+    settings: Settings | None = None
+    orientation: int = 1
+    source: bytes | None = None
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Read a picture file: PNG, JPEG, WebP, TIFF, BMP or GIF, told by its content.
+
+        Raises:
+            ImageError: there is no such file, it is no picture, it is damaged, has more than one
+                frame or page, or more than `decoding.MAX_PIXELS` pixels.
+        """
+        return cls.from_bytes(_content(Path(path)), str(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "picture") -> Self:
+        """Read a picture file that is in memory; raises the `ImageError` that `open` does."""
+        format, raster, metadata, settings = formats.decode(data, name)
+        _check_finite(raster, name)
+        return cls(raster, metadata, name, format, settings, metadata.orientation, source=data)
+
+    @classmethod
+    def from_pil(cls, image: Image.Image, name: str = "image") -> Self:
+        """Take a Pillow image. Its pixels count as upright, whatever its EXIF says.
+
+        Raises:
+            ImageError: it has no pixels, too many, or a mode that cannot be filled.
+        """
+        check_size(name, *image.size)
+        with one_line_errors(name):
+            image.load()
+        raster = raster_of(image, name)
+        _check_finite(raster, name)
+        return cls(raster, metadata_of(image.info), name)
+
+    @classmethod
+    def from_array(cls, array: NDArray[Any], name: str = "array") -> Self:
+        """Take an array [H, W] or [H, W, C]; C of 1 to 4 is grey, grey and alpha, RGB, RGBA.
+
+        Args:
+            array: uint8, uint16, or floating point with white at 1 (kept as float32).
+            name: for messages.
+
+        Raises:
+            ImageError: another type or shape, no pixels, too many, or a value that is not finite.
+        """
+        array = np.asarray(array)
+        channels = array.shape[2] if array.ndim == 3 else 1
+        if array.ndim not in (2, 3) or channels not in (1, 2, 3, 4):
+            raise ImageError(f"{name}: has the shape {array.shape}, want [H, W] or [H, W, 1 to 4]")
+        if array.dtype.kind == "f":
+            array = array.astype(np.float32)
+        if array.dtype not in (np.uint8, np.uint16, np.float32):
+            raise ImageError(f"{name}: has the type {array.dtype}, want uint8, uint16 or float32")
+        check_size(name, array.shape[1], array.shape[0])
+        colours = GREY if channels < RGB else RGB
+        alpha = colours if channels in (2, 4) else None
+        samples = array.reshape(*array.shape[:2], channels).copy()
+        raster = Raster(samples, colours, alpha, bits=8 * array.dtype.itemsize)
+        _check_finite(raster, name)
+        return cls(raster, Metadata(), name)
+
+    @cached_property
+    def rgb(self) -> Samples:
+        """What is to be seen, [H, W, 3] of the type of the samples: uint8, uint16 or float32.
+
+        Upright. Grey is repeated, a palette looked up, CMYK turned to RGB through the profile of
+        the file, alpha left out. Read only.
+        """
+        return self._upright(seen_rgb(self.raster, self.metadata.icc))
+
+    @cached_property
+    def alpha(self) -> Samples | None:
+        """The opacity, [H, W] of the type of `rgb`, upright and read only; None without any."""
+        alpha = seen_alpha(self.raster)
+        return None if alpha is None else self._upright(alpha)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width as one looks at the picture."""
+        height, width = self.raster.samples.shape[:2]
+        return (width, height) if self.orientation >= 5 else (height, width)
+
+    def hole_from_alpha(self) -> Hole:
+        """Take what is less than half opaque for the hole: [H, W], upright.
+
+        Raises:
+            MaskError: the picture has no alpha channel, nor another transparency.
+        """
+        if self.alpha is None:
+            raise MaskError(f"{self.name}: has no alpha channel to take the hole from; give a mask")
+        return self.alpha < self.raster.top / 2
+
+    def with_fill(self, fill: Samples, hole: Hole, *, opaque: bool = False) -> Self:
+        """Fill the hole; every sample outside of it stays as it is, bit for bit.
+
+        Grey takes the luminance of the fill, a palette its nearest colour, CMYK goes back through
+        the profile.
+
+        Args:
+            fill: [H, W, 3], upright, of the type of `rgb`. It is read in the hole only.
+            hole: true where to fill, [H, W], upright.
+            opaque: make the hole fully opaque, as is right where it was taken from alpha. Otherwise
+                alpha stays as it is.
+
+        Returns:
+            The filled picture; this very one when the hole is empty.
+        """
+        if fill.shape != (*self.size, 3) or fill.dtype != self.rgb.dtype:
+            wanted = f"{self.rgb.dtype} {(*self.size, 3)}"
+            raise ValueError(f"fill is {fill.dtype} {fill.shape}, want {wanted}")
+        if hole.shape != self.size or hole.dtype != np.bool_:
+            raise ValueError(f"hole is {hole.dtype} {hole.shape}, want bool {self.size}")
+        if not hole.any():
+            return self
+        fill, hole = (to_stored(array, self.orientation) for array in (fill, hole))
+        raster = filled(self.raster, fill, hole, opaque=opaque, icc=self.metadata.icc)
+        return replace(self, raster=raster, source=None)
+
+    def save(
+        self, path: Path | str, *, format: str | None = None, quality: int | None = None
+    ) -> None:
+        """Write the picture, whole or not at all.
+
+        Args:
+            path: where to. Its suffix names the format; without a suffix it is that of the source.
+            format: the format, as "PNG" or "jpeg", whatever the suffix.
+            quality: of JPEG and WebP, 1 to 100; None keeps that of the source.
+
+        Raises:
+            OutputError: the format is unknown or cannot hold the picture, or the file cannot be
+                written; what was there before is untouched.
+        """
+        path = Path(path)
+        if format is None:
+            format = formats.format_of_path(path, otherwise=self.format or "PNG")
+        write_bytes_atomically(path, self.to_bytes(format, quality=quality, name=str(path)))
+
+    def to_bytes(
+        self, format: str | None = None, *, quality: int | None = None, name: str | None = None
+    ) -> bytes:
+        """Encode the picture as `save` does; one that was not filled is the source, byte for byte.
+
+        Raises:
+            OutputError: the format is unknown or cannot hold the picture; the line names `name`.
+        """
+        format = formats.format_called(format or self.format or "PNG")
+        if format == self.format and self.source is not None and quality is None:
+            return self.source
+        raster = self.raster
+        if format not in formats.TURNED_BY_EXIF:
+            raster = replace(raster, samples=to_upright(raster.samples, self.orientation))
+        settings = self.settings if format == self.format else None
+        return formats.encode(raster, self.metadata, format, settings, quality, name or self.name)
+
+    def to_array(self) -> Samples:
+        """Give the samples upright, [H, W] or [H, W, C], as `from_array` took them."""
+        samples = to_upright(self.raster.samples, self.orientation)
+        return (samples[..., 0] if samples.shape[2] == 1 else samples).copy()
+
+    def to_pil(self) -> Image.Image:
+        """Give a Pillow image of the mode of the source, upright.
+
+        Raises:
+            OutputError: Pillow has no mode for these samples (16 bits in colour, for one).
+        """
+        samples = np.ascontiguousarray(to_upright(self.raster.samples, self.orientation))
+        image = image_of(replace(self.raster, samples=samples))
+        if image is None:
+            shape = f"{samples.shape[2]} samples of {self.raster.bits} bits"
+            raise OutputError(f"{self.name}: has {shape} a pixel, for which Pillow has no mode")
+        if self.metadata.icc:
+            image.info["icc_profile"] = self.metadata.icc
+        if self.metadata.dpi:
+            image.info["dpi"] = self.metadata.dpi
+        return image
+
+    def _upright(self, stored: Samples) -> Samples:
+        """Turn an array upright and protect it: it may share the memory of the samples."""
+        upright = to_upright(stored, self.orientation)
+        upright.flags.writeable = False
+        return upright
+
+
+def read_hole(
+    source: Path | str | bytes,
+    size: tuple[int, int],
+    *,
+    invert: bool = False,
+    fit: bool = False,
+    name: str | None = None,
+) -> Hole:
+    """Read a mask file: what is at least half white is the hole.
+
+    A mask may have any mode and depth; its luminance counts. Where it is transparent it counts as
+    black, as if it lay on a black sheet: whoever paints white strokes on an empty layer means the
+    strokes, and the colour under full transparency is a left-over that no viewer shows.
+
+    Args:
+        source: the path of the mask, or the content of the file.
+        size: height and width of the picture, upright.
+        invert: take the black for the hole.
+        fit: bring a mask of another size to `size`, by the nearest pixel.
+        name: for messages; the path, unless it is given.
+
+    Returns:
+        True where the picture is missing, [H, W].
+
+    Raises:
+        MaskError: the mask cannot be read, or it has another size and `fit` is false.
+    """
+    name = name or ("mask" if isinstance(source, bytes) else str(source))
+    try:
+        data = source if isinstance(source, bytes) else _content(Path(source))
+        mask = Photograph.from_bytes(data, name)
+    except ImageError as error:
+        raise MaskError(str(error)) from error
+    hole = _is_white(mask)
+    if hole.shape != size:
+        if not fit:
+            raise MaskError(
+                f"{name}: is {hole.shape[1]} x {hole.shape[0]} pixels (width x height), want"
+                f" {size[1]} x {size[0]} as the picture has; --fit-mask resizes it"
+            )
+        hole = _nearest(hole, size)
+    return ~hole if invert else hole
+
+
+def _is_white(mask: Photograph) -> Hole:
+    """Tell where a mask on a black sheet is at least half white: [H, W], upright."""
+    top, rgb, alpha = mask.raster.top, mask.rgb, mask.alpha
+    white = np.empty(mask.size, np.bool_)
+    for start in range(0, len(white), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        light = luminance(rgb[rows]).astype(np.float64)
+        if alpha is not None:
+            light *= alpha[rows] / top
+        white[rows] = light >= top / 2
+    return white
+
+
+def _nearest(hole: Hole, size: tuple[int, int]) -> Hole:
+    """Resize by taking, for the middle of each new pixel, the pixel that it falls on."""
+    rows, columns = (
+        (np.arange(new) * 2 + 1) * old // (2 * new)
+        for new, old in zip(size, hole.shape, strict=True)
+    )
+    resized: Hole = hole[rows[:, None], columns]
+    return resized
+
+
+def _content(path: Path) -> bytes:
+    """Read a file whole."""
+    if path.is_dir():
+        raise ImageError(f"{path}: is a folder, want a picture file")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _check_finite(raster: Raster, name: str) -> None:
+    """Refuse NaN and infinity, which would spread through every layer of the network."""
+    if raster.samples.dtype.kind != "f":
+        return
+    bad = raster.samples.size - int(np.isfinite(raster.samples).sum())
+    if bad:
+        raise ImageError(f"{name}: has {bad} samples that are NaN or infinite, want finite ones")

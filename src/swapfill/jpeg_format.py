@@ -1,0 +1,159 @@
+"""JPEG with its own quantisation tables, subsampling and every segment of its metadata."""
+
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from PIL import JpegImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
+
+from swapfill.decoding import image_of, one_line_errors, open_image, raster_of
+from swapfill.metadata import EXIF_MARK, Metadata, metadata_of
+from swapfill.raster import Raster
+from swapfill.tiff_tags import without_thumbnail
+
+SIGNATURE = b"\xff\xd8\xff"
+
+_START_OF_SCAN, _COMMENT, _ADOBE = 0xDA, 0xFE, 0xEE
+_APPLICATION = range(0xE0, 0xF0)
+_FINEST = 0  # 4:4:4
+
+
+@dataclass(frozen=True)
+class JpegSettings:
+    """What a JPEG is written with.
+
+    Attributes:
+        tables: one quantisation table a component.
+        subsampling: as Pillow numbers it: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0, -1 has no meaning.
+        progressive: whether it appears coarse to fine.
+        stores_rgb: the components are red, green, blue; else they are turned to luma and chroma.
+        segments: marker and content of the metadata, in order.
+    """
+
+    tables: tuple[tuple[int, ...], ...]
+    subsampling: int
+    progressive: bool
+    stores_rgb: bool
+    segments: tuple[tuple[int, bytes], ...]
+
+
+def decode(data: bytes, name: str) -> tuple[Raster, Metadata, JpegSettings]:
+    """Read a JPEG; raises `ImageError` for a damaged or too large one.
+
+    Of a file with further pictures behind the first (a phone's MPO) the first is read.
+    """
+    with one_line_errors(name):
+        image = open_image(data, name, "JPEG", "MPO")
+        assert isinstance(image, JpegImageFile)
+        image.load()
+        return raster_of(image, name), metadata_of(image.info), _settings(image, data)
+
+
+def encode(
+    raster: Raster, metadata: Metadata, settings: JpegSettings | None, quality: int | None
+) -> bytes:
+    """Write a JPEG.
+
+    Args:
+        raster: 8 bits, grey, RGB or CMYK, without alpha.
+        metadata: written when there are no `settings`.
+        settings: those of the file that the picture was read from.
+        quality: 1 to 100, instead of the tables of `settings`. Without either it is 95 in 4:4:4.
+    """
+    image = image_of(raster)
+    assert image is not None
+    file = io.BytesIO()
+    same_kind = settings is not None and len(settings.tables) == len(image.getbands())
+    options: dict[str, object] = {"quality": 95 if quality is None else quality}
+    options["subsampling"] = -1 if image.mode in ("L", "1", "CMYK") else _FINEST
+    if settings is not None and same_kind:
+        options["subsampling"] = settings.subsampling
+        options["progressive"], options["keep_rgb"] = settings.progressive, settings.stores_rgb
+        if quality is None:
+            options["quality"], options["qtables"] = -1, _distinct(settings.tables)
+    if settings is None:
+        options |= {"icc_profile": metadata.icc, "xmp": metadata.xmp, "exif": _marked(metadata)}
+        options["dpi"] = metadata.dpi or (0, 0)
+    image.save(file, "JPEG", **options)
+    plain = file.getvalue()
+    return plain if settings is None else _with_segments(plain, settings.segments)
+
+
+def _marked(metadata: Metadata) -> bytes:
+    """Give the EXIF block the mark that it has in a JPEG."""
+    return EXIF_MARK + metadata.exif if metadata.exif else b""
+
+
+def _settings(image: JpegImageFile, data: bytes) -> JpegSettings:
+    """Read how a loaded JPEG was encoded."""
+    subsampling = JpegImagePlugin.get_sampling(image)
+    if subsampling < 0 and image.layers == 3:
+        subsampling = _FINEST  # one that Pillow cannot write (4:1:1, 4:4:0): rather more than less
+    says_rgb = image.info.get("adobe_transform") == 0 or [c[0] for c in image.layer] == [*b"RGB"]
+    return JpegSettings(
+        tables=tuple(tuple(image.quantization[component[3]]) for component in image.layer),
+        subsampling=subsampling,
+        progressive="progressive" in image.info,
+        stores_rgb=image.mode == "RGB" and says_rgb and "jfif" not in image.info,
+        segments=tuple(_kept(*s) for s in _segments(data) if _is_metadata(*s)),
+    )
+
+
+def _distinct(tables: tuple[tuple[int, ...], ...]) -> list[list[int]]:
+    """Leave out the tables at the end that repeat the one before: Pillow's last serves the rest."""
+    kept = list(tables)
+    while len(kept) > 1 and kept[-1] == kept[-2]:
+        kept.pop()
+    return [list(table) for table in kept]
+
+
+def _is_metadata(marker: int, content: bytes) -> bool:
+    """Tell what is carried over from what belongs to one encoding of the picture.
+
+    The Adobe segment says how the components are stored, and the encoder writes its own. MPF and
+    JFXX hold places and thumbnails of pictures that the new file does not have.
+    """
+    if marker == _COMMENT:
+        return True
+    stale = content.startswith((b"MPF\0", b"JFXX\0"))
+    return marker in _APPLICATION and marker != _ADOBE and not stale
+
+
+def _kept(marker: int, content: bytes) -> tuple[int, bytes]:
+    """Give a segment as it is, but for the thumbnail in EXIF."""
+    if content.startswith(EXIF_MARK):
+        content = EXIF_MARK + without_thumbnail(content.removeprefix(EXIF_MARK))
+    return marker, content
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Give marker and content of every segment before the picture."""
+    place = 2
+    while place + 4 <= len(data):
+        if data[place] != 0xFF or data[place + 1] in (0x00, 0xFF):
+            place += 1  # padding, or rubbish that decoders skip too
+            continue
+        marker, length = struct.unpack_from(">xBH", data, place)
+        if marker == _START_OF_SCAN:
+            return
+        yield marker, data[place + 4 : place + 2 + length]
+        place += 2 + max(length, 2)
+
+
+def _with_segments(plain: bytes, segments: tuple[tuple[int, bytes], ...]) -> bytes:
+    """Put `segments` in the place of the metadata that the encoder wrote."""
+    kept: list[bytes] = [plain[:2]]
+    kept += [_segment(*segment) for segment in segments]
+    place = 2
+    for marker, content in _segments(plain):
+        if not _is_metadata(marker, content):
+            kept.append(_segment(marker, content))
+        place += 4 + len(content)
+    return b"".join([*kept, plain[place:]])
+
+
+def _segment(marker: int, content: bytes) -> bytes:
+    """Frame a segment by its marker and length."""
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content

@@ -1,0 +1,231 @@
+"""PNG of every kind: 1 to 16 bits, grey, colour and palette, with all its chunks.
+
+Pillow decodes, also what it has no mode for. Encoding is our own, 60 lines: Pillow writes no 16
+bits in colour and chooses the depth of a palette by itself; `pypng` does both, but works in Python
+loops.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swapfill.decoding import check_frames, one_line_errors, open_image, raster_of
+from swapfill.metadata import Metadata, metadata_of
+from swapfill.raster import GREY, RGB, Raster
+from swapfill.tiff_tags import without_thumbnail
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+# Rows filtered and compressed at once, so that 144 megapixels need no second copy.
+_ROWS_AT_ONCE = 256
+
+_DATA = {b"IHDR", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
+_KNOWN = {b"PLTE", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV"}
+_KNOWN |= {b"cLLI", b"bKGD", b"pHYs", b"sPLT", b"eXIf", b"tIME", b"tEXt", b"zTXt", b"iTXt"}
+
+
+@dataclass(frozen=True)
+class PngSettings:
+    """What a PNG is written with: its chunks but for the picture, before and after the picture."""
+
+    before: tuple[tuple[bytes, bytes], ...] = ()
+    after: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def decode(data: bytes, name: str) -> tuple[Raster, Metadata, PngSettings]:
+    """Read a PNG; raises `ImageError` for a damaged, animated or too large one."""
+    with one_line_errors(name):
+        image = open_image(data, name, "PNG")
+        check_frames(name, getattr(image, "n_frames", 1))
+        bits, kind = data[24], data[25]
+        if bits == 16 and kind != 0:
+            raster = _deep_raster(data, name, kind)
+            metadata = metadata_of(_loaded_info(data, name))
+        else:
+            image.load()
+            found = raster_of(image, name)
+            raster = Raster(
+                found.samples, found.colours, found.alpha, bits, found.palette, found.key
+            )
+            metadata = metadata_of(image.info)
+        return _with_scaled_key(raster), metadata, _settings(data)
+
+
+def encode(raster: Raster, metadata: Metadata, settings: PngSettings | None) -> bytes:
+    """Write a PNG with the chunks of `settings`, or with those that `metadata` asks for."""
+    if settings is None:
+        settings = PngSettings(before=tuple(_chunks_for(raster, metadata)))
+    height, width, channels = raster.samples.shape
+    if raster.palette is not None:
+        kind = 3
+    else:
+        kind = {(GREY, 1): 0, (GREY, 2): 4, (RGB, 3): 2, (RGB, 4): 6}[raster.colours, channels]
+    header = struct.pack(">IIBBBBB", width, height, raster.bits, kind, 0, 0, 0)
+    parts = [SIGNATURE, _chunk(b"IHDR", header)]
+    parts += [_chunk(*chunk) for chunk in settings.before]
+    parts += [_chunk(b"IDAT", some) for some in _compressed(raster) if some]
+    parts += [_chunk(*chunk) for chunk in settings.after]
+    return b"".join([*parts, _chunk(b"IEND", b"")])
+
+
+def _deep_raster(data: bytes, name: str, kind: int) -> Raster:
+    """Decode 16 bits in colour or with alpha, for which Pillow has a decoder but no mode.
+
+    The decoder is asked twice: for the first byte of every sample, as it always does, and by its
+    unpackers for little-endian samples for the second.
+    """
+    if kind == 4:  # two samples of two bytes lie in memory as four of one byte
+        pairs = _decoded_as(data, name, "RGBA").view(">u2")
+        return Raster(pairs.astype(np.uint16), GREY, alpha=1, bits=16)
+    mode = "RGBA" if kind == 6 else "RGB"
+    samples = _decoded_as(data, name, f"{mode};16B").astype(np.uint16) << 8
+    samples |= _decoded_as(data, name, f"{mode};16L")
+    key = _loaded_info(data, name).get("transparency") if kind == 2 else None
+    alpha = RGB if kind == 6 else None
+    return Raster(samples, RGB, alpha, 16, key=key if isinstance(key, tuple) else None)
+
+
+def _decoded_as(data: bytes, name: str, layout: str) -> NDArray[np.uint8]:
+    """Decode the picture with another of Pillow's unpackers than it would choose."""
+    image = open_image(data, name, "PNG")
+    image.tile = [tile._replace(args=layout) for tile in image.tile]
+    image.load()
+    return np.array(image)
+
+
+def _loaded_info(data: bytes, name: str) -> dict[str | tuple[int, int], object]:
+    """Read the metadata, of which some may stand behind the picture."""
+    image = open_image(data, name, "PNG")
+    image.load()
+    return image.info
+
+
+def _with_scaled_key(raster: Raster) -> Raster:
+    """Bring the transparent grey of a picture of 1, 2 or 4 bits to the scale of its samples."""
+    if raster.key is None or raster.bits >= 8 or raster.palette is not None:
+        return raster
+    key = tuple(value * (255 // (2**raster.bits - 1)) for value in raster.key)
+    return Raster(raster.samples, raster.colours, raster.alpha, raster.bits, None, key)
+
+
+def _settings(data: bytes) -> PngSettings:
+    """Collect the chunks to keep.
+
+    As the PNG standard asks of whoever changes the samples, a chunk that nobody here knows is kept
+    only if its name says that it may be (a small fourth letter).
+    """
+    before: list[tuple[bytes, bytes]] = []
+    after: list[tuple[bytes, bytes]] = []
+    kept = before
+    for kind, content in _chunks(data):
+        if kind == b"IDAT":
+            kept = after
+        if kind not in _DATA and (kind in _KNOWN or kind[3:4].islower()):
+            kept.append((kind, without_thumbnail(content) if kind == b"eXIf" else content))
+    return PngSettings(tuple(before), tuple(after))
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Give name and content of every whole chunk."""
+    place = len(SIGNATURE)
+    while place + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        if place + 12 + length > len(data):
+            return
+        yield kind, data[place + 8 : place + 8 + length]
+        place += 12 + length
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    """Frame a chunk by its length and checksum."""
+    body = kind + content
+    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def _chunks_for(raster: Raster, metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
+    """Say in PNG what another format said of the picture."""
+    if metadata.icc:
+        yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc)
+    if raster.palette is not None:
+        yield b"PLTE", raster.palette[:, :3].tobytes()
+        if (raster.palette[:, 3] < 255).any():
+            yield b"tRNS", raster.palette[:, 3].tobytes()
+    if metadata.dpi:
+        across, down = (round(dpi / 0.0254) for dpi in metadata.dpi)
+        yield b"pHYs", struct.pack(">IIB", across, down, 1)
+    if metadata.exif:
+        yield b"eXIf", metadata.exif
+    if metadata.xmp:
+        yield b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp
+
+
+def _compressed(raster: Raster) -> Iterator[bytes]:
+    """Filter and compress the rows."""
+    compress = zlib.compressobj(6)
+    above: NDArray[np.uint8] | None = None
+    for start in range(0, len(raster.samples), _ROWS_AT_ONCE):
+        rows = _packed(raster, start, start + _ROWS_AT_ONCE)
+        if raster.bits < 8 or raster.palette is not None:
+            # The standard's advice: differences of indices and of packed samples mean nothing.
+            filtered = np.pad(rows, ((0, 0), (1, 0)))
+        else:
+            step = raster.samples.shape[2] * raster.bits // 8
+            first = np.zeros_like(rows[0]) if above is None else above
+            filtered = _filtered(rows, first, step)
+        above = rows[-1]
+        yield compress.compress(filtered.tobytes())
+    yield compress.flush()
+
+
+def _packed(raster: Raster, start: int, end: int) -> NDArray[np.uint8]:
+    """Lay rows out as PNG has them: [rows, bytes a row]."""
+    samples = raster.samples[start:end]
+    if raster.bits == 16:
+        return samples.astype(">u2").view(np.uint8).reshape(len(samples), -1)
+    if raster.bits == 8:
+        return samples.reshape(len(samples), -1)
+    values = samples[..., 0]
+    if raster.palette is None:
+        values = values // (255 // (2**raster.bits - 1))
+    bits = np.unpackbits(values[..., None], axis=2)[..., 8 - raster.bits :]
+    return np.packbits(bits.reshape(len(samples), -1), axis=1)
+
+
+def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+    """Filter each row in the way that leaves the smallest differences, as libpng chooses.
+
+    Args:
+        rows: [rows, bytes a row].
+        above: the row before the first one, zeros at the top of the picture.
+        step: bytes of a pixel.
+
+    Returns:
+        The rows, each with the number of its filter before it: [rows, 1 + bytes a row].
+    """
+    up = np.vstack([above[None], rows[:-1]])
+    left, corner = np.zeros_like(rows), np.zeros_like(rows)
+    left[:, step:], corner[:, step:] = rows[:, :-step], up[:, :-step]
+    candidates = {1: left, 2: up, 4: _paeth(left, up, corner)}
+    best = np.zeros((len(rows), 1 + rows.shape[1]), np.uint8)
+    smallest = np.full(len(rows), np.iinfo(np.int64).max)
+    for number, predicted in candidates.items():
+        difference = rows - predicted  # modulo 256, as PNG wants it
+        size = np.abs(difference.view(np.int8).astype(np.int16)).sum(axis=1, dtype=np.int64)
+        better = size < smallest
+        best[better, 0], best[better, 1:] = number, difference[better]
+        smallest[better] = size[better]
+    return best
+
+
+def _paeth(
+    left: NDArray[np.uint8], up: NDArray[np.uint8], corner: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Predict each byte by whichever of its three neighbours is nearest to left + up - corner."""
+    a, b, c = left.astype(np.int16), up.astype(np.int16), corner.astype(np.int16)
+    by_left, by_up, by_corner = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
+    nearer = np.where(by_up <= by_corner, up, corner)
+    return np.where((by_left <= by_up) & (by_left <= by_corner), left, nearer)
