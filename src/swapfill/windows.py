@@ -105,22 +105,8 @@ def enlarged(values: Floats, window: Window, box: Box) -> Floats:
     )
 
 
-def cut(picture: NDArray[Element], window: Window) -> NDArray[Element]:
-    """Cut a window out of a picture; beyond its border the picture is mirrored, again and again.
-
-    Args:
-        picture: [H, W] or [H, W, C], of any type: cut the hole in the same way, and mirrored
-            hole pixels are hole.
-        window: where.
-
-    Returns:
-        A new array [side, side] or [side, side, C].
-    """
-    return _cut_rows(picture, window, 0, window.side)
-
-
 def _cut_rows(picture: NDArray[Element], window: Window, first: int, last: int) -> NDArray[Element]:
-    """Cut out rows first..last of a window."""
+    """Cut out rows first..last of a window, mirrored at the border, again and again."""
     box = window.box
     rows = _mirrored(box.top + first, box.top + last, picture.shape[0])
     columns = _mirrored(box.left, box.right, picture.shape[1])
@@ -132,17 +118,3 @@ def _mirrored(first: int, last: int, length: int) -> NDArray[np.int64]:
     """Fold the indices first..last into 0..length: -1 is 0 again, -2 is 1."""
     index = np.arange(first, last) % (2 * length)
     return np.where(index < length, index, 2 * length - 1 - index)
-
-
-def paste(picture: NDArray[Element], window: Window, values: NDArray[Element], where: Hole) -> None:
-    """Write a window back into a picture, in place; what lies beyond the border is dropped.
-
-    Args:
-        picture: [H, W, C], written to.
-        window: where `values` were cut.
-        values: [side, side, C].
-        where: [side, side], true at the pixels to write.
-    """
-    inside = window.inside((picture.shape[0], picture.shape[1]))
-    own = inside.shifted(-window.top, -window.left).slices
-    np.copyto(picture[inside.slices], values[own], where=where[own][..., None])
