@@ -76,21 +76,21 @@ def test_a_fill_that_agrees_with_the_picture_on_the_rim_is_left_as_it_is() -> No
     np.testing.assert_array_equal(align_rim(filled, picture, hole), filled)
 
 
-def test_outside_the_hole_nothing_changes() -> None:
+def test_outside_the_hole_the_picture_comes_back_bit_for_bit() -> None:
     truth, hole = smooth_truth(), square()
     filled = truth + np.float32(0.1)
     aligned = align_rim(filled, truth, hole)
-    np.testing.assert_array_equal(aligned[~hole], filled[~hole])
-    assert aligned is not filled
+    np.testing.assert_array_equal(aligned[~hole], truth[~hole])
+    assert (filled == smooth_truth() + np.float32(0.1)).all()
 
 
-def test_only_the_rim_of_the_picture_is_read() -> None:
+def test_only_the_rim_of_the_picture_changes_the_fill() -> None:
     picture, hole = smooth_truth(), square()
     rim = grow(hole, RIM) & ~hole
     elsewhere = np.where(rim[..., None], picture, np.float32(7))
     filled = picture + np.float32(0.1)
-    expected = align_rim(filled, picture, hole)
-    np.testing.assert_array_equal(align_rim(filled, elsewhere, hole), expected)
+    expected = align_rim(filled, picture, hole)[hole]
+    np.testing.assert_array_equal(align_rim(filled, elsewhere, hole)[hole], expected)
 
 
 def test_the_texture_of_the_fill_is_kept() -> None:
@@ -109,11 +109,16 @@ def test_a_few_odd_pixels_on_the_rim_hardly_stain_the_hole() -> None:
     np.testing.assert_allclose(align_rim(truth, odd, hole)[hole], truth[hole], atol=0.02)
 
 
-@pytest.mark.parametrize("missing", [True, False])
-def test_without_a_rim_the_fill_is_left_as_it_is(missing: bool) -> None:
-    filled = smooth_truth()
-    hole = np.full((SIDE, SIDE), missing)
+def test_without_anything_known_the_fill_is_left_as_it_is() -> None:
+    filled, hole = smooth_truth(), np.ones((SIDE, SIDE), np.bool_)
     np.testing.assert_array_equal(align_rim(filled, np.zeros_like(filled), hole), filled)
+
+
+def test_without_a_hole_the_picture_comes_back() -> None:
+    picture, hole = smooth_truth(), np.zeros((SIDE, SIDE), np.bool_)
+    aligned = align_rim(np.zeros_like(picture), picture, hole)
+    np.testing.assert_array_equal(aligned, picture)
+    assert aligned is not picture
 
 
 def test_the_aligned_fill_stays_between_black_and_white() -> None:

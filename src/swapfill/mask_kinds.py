@@ -1,5 +1,7 @@
 """A mask of any kind as a hole: a path, a Pillow image, an array or a tensor."""
 
+from __future__ import annotations
+
 import sys
 from os import PathLike
 from pathlib import Path
@@ -20,7 +22,7 @@ Source: TypeAlias = "str | PathLike[str]"
 Mask: TypeAlias = "Source | Image.Image | NDArray[Any] | Tensor"
 
 
-def is_tensor(thing: object) -> "TypeGuard[Tensor]":
+def is_tensor(thing: object) -> TypeGuard[Tensor]:
     """Tell a tensor without importing torch: who has one has imported it."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(thing, torch.Tensor)
