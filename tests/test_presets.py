@@ -19,8 +19,10 @@ def test_the_paper_preset_has_the_papers_numbers() -> None:
         "256": 256,
         "512": 512,
     }
-    for network in (PAPER.image2feature, *PAPER.feature2image.values()):
-        assert (network.width, network.max_width, network.norm) == (64, 512, "batch")
+    guesser = PAPER.image2feature
+    assert (guesser.width, guesser.max_width, guesser.norm) == (64, 512, "batch")
+    for translator in PAPER.feature2image.values():
+        assert (translator.width, translator.max_width, translator.norm) == (64, 512, "batch")
 
 
 @pytest.mark.skipif("default" not in available(), reason="no bundle is packaged")

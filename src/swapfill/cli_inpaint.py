@@ -1,0 +1,133 @@
+"""`swapfill inpaint`: one picture file, its hole filled."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from swapfill.cli_options import AsJson, Device, Engine, Model, Precision, Quiet
+from swapfill.cli_terminal import OnProgress, bar, notices
+from swapfill.errors import ConfigError, OutputError
+
+
+def inpaint(
+    photo: Annotated[Path, typer.Argument(help="The picture: PNG, JPEG, WebP, TIFF, BMP or GIF.")],
+    mask: Annotated[
+        Path | None,
+        typer.Argument(help="White = hole, of the picture's size; none: where it is transparent."),
+    ] = None,
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write the result.")],
+    model: Model = "default",
+    engine: Engine = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    scales: Annotated[
+        str | None, typer.Option(help="Sides in pixels, coarse to fine, such as 128,256,512.")
+    ] = None,
+    refine: Annotated[int | None, typer.Option(help="Further passes at each scale.")] = None,
+    matching: Annotated[
+        str | None, typer.Option(help="How patches are matched: literal, blurred or coherent.")
+    ] = None,
+    grow: Annotated[int | None, typer.Option(help="Pixels to grow the hole by.")] = None,
+    feather: Annotated[
+        int | None, typer.Option(help="Pixels around the hole over which to blend.")
+    ] = None,
+    invert: Annotated[bool, typer.Option("--invert", help="The mask is black = hole.")] = False,
+    fit_mask: Annotated[
+        bool, typer.Option("--fit-mask", help="Resize a mask of another size.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Of whatever is random.")] = None,
+    quality: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP; none: as the picture's.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Let the output replace the picture or the mask itself.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fill the hole of one picture.
+
+    An older file at the output is replaced once the new one is whole.
+    """
+    _check_output(output, [] if force else [photo, mask])
+    asked = {
+        "scales": None if scales is None else _sides(scales),
+        "refine": refine,
+        "matching": matching,
+        "grow": grow,
+        "feather": feather,
+        "invert": invert or None,
+        "seed": seed,
+    }
+    options = {name: value for name, value in asked.items() if value is not None}
+    options |= {"engine": engine, "device": device, "precision": precision}
+    files = (photo, mask, output)
+    with notices(quiet=quiet), bar(f"filling {photo.name}", quiet=quiet) as on_progress:
+        report = _fill(files, model, options, on_progress, fit_mask=fit_mask, quality=quality)
+    if as_json:
+        typer.echo(json.dumps(report))
+    elif not quiet:
+        typer.echo(str(output))
+
+
+def _fill(
+    files: tuple[Path, Path | None, Path],
+    model: str,
+    options: dict[str, Any],
+    on_progress: OnProgress,
+    *,
+    fit_mask: bool,
+    quality: int | None,
+) -> dict[str, Any]:
+    """Fill, and tell what was done."""
+    from swapfill.formats import format_of_path
+    from swapfill.images import Photograph, read_hole
+    from swapfill.inpainter import Inpainter
+
+    photo, mask, output = files
+    start, windows = time.perf_counter(), 0
+
+    def count(done: int, of_all: int) -> None:
+        nonlocal windows
+        windows = of_all
+        on_progress(done, of_all)
+
+    picture = Photograph.open(photo)
+    format_of_path(output, otherwise=picture.format or "")  # refused now, not after the work
+    hole = (
+        picture.hole_from_alpha() if mask is None else read_hole(mask, picture.size, fit=fit_mask)
+    )
+    painter = Inpainter.load(model, **options)
+    filled = painter.fill_photograph(picture, hole, opaque=mask is None, on_progress=count)
+    filled.save(output, quality=quality)
+    return {
+        "output": str(output),
+        "size": list(picture.size),
+        "hole_pixels": int((hole != painter.settings.invert).sum()),
+        "windows": windows,
+        "seconds": round(time.perf_counter() - start, 3),
+        "model": model,
+        "engine": painter.engine.name,
+        "device": painter.engine.device,
+        "precision": painter.engine.precision,
+    }
+
+
+def _check_output(output: Path, inputs: list[Path | None]) -> None:
+    """Refuse an output that has no folder, or that is one of `inputs`."""
+    if not output.parent.is_dir():
+        raise OutputError(f"{output}: there is no folder {output.parent}, want one that is there")
+    for path in inputs:
+        if path is not None and output.exists() and path.exists() and output.samefile(path):
+            raise OutputError(f"{output}: is the input {path} itself; --force replaces it")
+
+
+def _sides(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(side) for side in text.split(","))
+    except ValueError:
+        raise ConfigError(f"--scales is {text!r}, want sides such as 128,256,512") from None
