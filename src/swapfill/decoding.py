@@ -1,12 +1,14 @@
 """Open bytes with Pillow, under our limits and with our words, and turn its images to rasters."""
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image
+import tifffile
+from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from swapfill.errors import ImageError
@@ -28,10 +30,15 @@ def one_line_errors(name: str) -> Iterator[None]:
     except (ImageError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name}: {error}".split(",")[0] + f"; ours is {MAX_PIXELS:,}") from error
+        pixels = int("".join(re.findall(r"\d+", str(error))[:1]))
+        raise ImageError(f"{name}: has {pixels:,} pixels, want at most {MAX_PIXELS:,}") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name}: is damaged or cut short: its header makes no sense") from error
     except Exception as error:  # decoders fail on damaged bytes with a dozen kinds of exceptions
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{name}: is damaged or cut short: {reason}") from error
+        # A KeyError or IndexError says something of the decoder, and nothing of the file.
+        telling = isinstance(error, OSError | SyntaxError | ValueError | tifffile.TiffFileError)
+        reason = f": {' '.join(str(error).split())}" if telling else ""
+        raise ImageError(f"{name}: is damaged or cut short{reason}") from error
 
 
 def check_size(name: str, width: int, height: int) -> None:
@@ -51,9 +58,9 @@ def check_frames(name: str, frames: int, what: str = "frames") -> None:
         raise ImageError(f"{name}: has {frames} {what}, want a file with one picture")
 
 
-def open_image(data: bytes, name: str, *formats: str) -> ImageFile:
-    """Identify `data` as one of Pillow's `formats`, and check its size; nothing is decoded yet."""
-    image = Image.open(io.BytesIO(data), formats=formats)
+def open_image(data: bytes, name: str, kind: str) -> ImageFile:
+    """Read the header of a file of Pillow's format `kind` and check its size; decode nothing."""
+    image = Image.open(io.BytesIO(data), formats=[kind])
     check_size(name, *image.size)
     return image
 

@@ -1,6 +1,6 @@
 """The only door for picture files: what comes in goes out the same, but for the hole."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +14,7 @@ from swapfill.decoding import check_size, image_of, one_line_errors, raster_of
 from swapfill.errors import ImageError, MaskError, OutputError
 from swapfill.files import write_bytes_atomically
 from swapfill.formats import Settings
-from swapfill.metadata import Metadata, metadata_of, to_stored, to_upright
+from swapfill.metadata import EXIF_MARK, Metadata, metadata_of, to_stored, to_upright
 from swapfill.raster import (
     GREY,
     RGB,
@@ -48,13 +48,13 @@ class Photograph:
         source: the file itself, as long as not a sample has changed.
     """
 
-    raster: Raster
-    metadata: Metadata
+    raster: Raster = field(repr=False)
+    metadata: Metadata = field(repr=False)
     name: str
     format: str = ""
-    settings: Settings | None = None
+    settings: Settings | None = field(default=None, repr=False)
     orientation: int = 1
-    source: bytes | None = None
+    source: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
@@ -215,6 +215,8 @@ class Photograph:
     def to_pil(self) -> Image.Image:
         """Give a Pillow image of the mode of the source, upright.
 
+        It carries profile and resolution; EXIF only where that does not ask for another turn.
+
         Raises:
             OutputError: Pillow has no mode for these samples (16 bits in colour, for one).
         """
@@ -227,6 +229,8 @@ class Photograph:
             image.info["icc_profile"] = self.metadata.icc
         if self.metadata.dpi:
             image.info["dpi"] = self.metadata.dpi
+        if self.metadata.exif and self.orientation == 1:
+            image.info["exif"] = EXIF_MARK + self.metadata.exif
         return image
 
     def _upright(self, stored: Samples) -> Samples:

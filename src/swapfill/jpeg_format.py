@@ -45,7 +45,7 @@ def decode(data: bytes, name: str) -> tuple[Raster, Metadata, JpegSettings]:
     Of a file with further pictures behind the first (a phone's MPO) the first is read.
     """
     with one_line_errors(name):
-        image = open_image(data, name, "JPEG", "MPO")
+        image = open_image(data, name, "JPEG")
         assert isinstance(image, JpegImageFile)
         image.load()
         return raster_of(image, name), metadata_of(image.info), _settings(image, data)

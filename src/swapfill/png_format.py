@@ -8,10 +8,11 @@ loops.
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.ImageFile import ImageFile
 
 from swapfill.decoding import check_frames, one_line_errors, open_image, raster_of
 from swapfill.metadata import Metadata, metadata_of
@@ -19,6 +20,9 @@ from swapfill.raster import GREY, RGB, Raster
 from swapfill.tiff_tags import without_thumbnail
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+# The kinds of colour that the header can name.
+_GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 
 # Rows filtered and compressed at once, so that 144 megapixels need no second copy.
 _ROWS_AT_ONCE = 256
@@ -42,16 +46,13 @@ def decode(data: bytes, name: str) -> tuple[Raster, Metadata, PngSettings]:
         image = open_image(data, name, "PNG")
         check_frames(name, getattr(image, "n_frames", 1))
         bits, kind = data[24], data[25]
-        if bits == 16 and kind != 0:
-            raster = _deep_raster(data, name, kind)
-            metadata = metadata_of(_loaded_info(data, name))
+        if bits == 16 and kind != _GREY:
+            raster, image = _deep_raster(data, name, kind)
         else:
             image.load()
-            found = raster_of(image, name)
-            raster = Raster(
-                found.samples, found.colours, found.alpha, bits, found.palette, found.key
-            )
-            metadata = metadata_of(image.info)
+            raster = replace(raster_of(image, name), bits=bits)
+        # Some of the metadata may stand behind the picture: only now it is all there.
+        metadata = metadata_of(image.info)
         return _with_scaled_key(raster), metadata, _settings(data)
 
 
@@ -60,10 +61,10 @@ def encode(raster: Raster, metadata: Metadata, settings: PngSettings | None) -> 
     if settings is None:
         settings = PngSettings(before=tuple(_chunks_for(raster, metadata)))
     height, width, channels = raster.samples.shape
-    if raster.palette is not None:
-        kind = 3
-    else:
-        kind = {(GREY, 1): 0, (GREY, 2): 4, (RGB, 3): 2, (RGB, 4): 6}[raster.colours, channels]
+    kind = _PALETTE
+    if raster.palette is None:
+        kinds = {(GREY, 1): _GREY, (GREY, 2): _GREY_ALPHA, (RGB, 3): _RGB, (RGB, 4): _RGB_ALPHA}
+        kind = kinds[raster.colours, channels]
     header = struct.pack(">IIBBBBB", width, height, raster.bits, kind, 0, 0, 0)
     parts = [SIGNATURE, _chunk(b"IHDR", header)]
     parts += [_chunk(*chunk) for chunk in settings.before]
@@ -72,44 +73,39 @@ def encode(raster: Raster, metadata: Metadata, settings: PngSettings | None) -> 
     return b"".join([*parts, _chunk(b"IEND", b"")])
 
 
-def _deep_raster(data: bytes, name: str, kind: int) -> Raster:
+def _deep_raster(data: bytes, name: str, kind: int) -> tuple[Raster, ImageFile]:
     """Decode 16 bits in colour or with alpha, for which Pillow has a decoder but no mode.
 
     The decoder is asked twice: for the first byte of every sample, as it always does, and by its
     unpackers for little-endian samples for the second.
     """
-    if kind == 4:  # two samples of two bytes lie in memory as four of one byte
-        pairs = _decoded_as(data, name, "RGBA").view(">u2")
-        return Raster(pairs.astype(np.uint16), GREY, alpha=1, bits=16)
-    mode = "RGBA" if kind == 6 else "RGB"
-    samples = _decoded_as(data, name, f"{mode};16B").astype(np.uint16) << 8
-    samples |= _decoded_as(data, name, f"{mode};16L")
-    key = _loaded_info(data, name).get("transparency") if kind == 2 else None
-    alpha = RGB if kind == 6 else None
-    return Raster(samples, RGB, alpha, 16, key=key if isinstance(key, tuple) else None)
+    if kind == _GREY_ALPHA:  # two samples of two bytes lie in memory as four of one byte
+        image = _decoded_as(data, name, "RGBA")
+        pairs = np.array(image).view(">u2")
+        return Raster(pairs.astype(np.uint16), GREY, alpha=1, bits=16), image
+    mode = "RGBA" if kind == _RGB_ALPHA else "RGB"
+    image = _decoded_as(data, name, f"{mode};16B")
+    samples = np.array(image).astype(np.uint16) << 8
+    samples |= np.array(_decoded_as(data, name, f"{mode};16L"))
+    alpha = RGB if kind == _RGB_ALPHA else None
+    key = image.info.get("transparency")
+    return Raster(samples, RGB, alpha, 16, key=key if isinstance(key, tuple) else None), image
 
 
-def _decoded_as(data: bytes, name: str, layout: str) -> NDArray[np.uint8]:
+def _decoded_as(data: bytes, name: str, layout: str) -> ImageFile:
     """Decode the picture with another of Pillow's unpackers than it would choose."""
     image = open_image(data, name, "PNG")
     image.tile = [tile._replace(args=layout) for tile in image.tile]
     image.load()
-    return np.array(image)
-
-
-def _loaded_info(data: bytes, name: str) -> dict[str | tuple[int, int], object]:
-    """Read the metadata, of which some may stand behind the picture."""
-    image = open_image(data, name, "PNG")
-    image.load()
-    return image.info
+    return image
 
 
 def _with_scaled_key(raster: Raster) -> Raster:
     """Bring the transparent grey of a picture of 1, 2 or 4 bits to the scale of its samples."""
     if raster.key is None or raster.bits >= 8 or raster.palette is not None:
         return raster
-    key = tuple(value * (255 // (2**raster.bits - 1)) for value in raster.key)
-    return Raster(raster.samples, raster.colours, raster.alpha, raster.bits, None, key)
+    step = 255 // (2**raster.bits - 1)
+    return replace(raster, key=tuple(value * step for value in raster.key))
 
 
 def _settings(data: bytes) -> PngSettings:

@@ -13,8 +13,8 @@ Hole = NDArray[np.bool_]
 
 GREY, RGB, CMYK = 1, 3, 4  # how many colour samples a pixel has
 
-# Rows of the table "new colour x palette colour" held at once: 64 MB of float32 and no more.
-_COLOURS_AT_ONCE = 1 << 14
+# Rows of the table "new colour x palette colour" held at once: 64 MB of float64 at most.
+_COLOURS_AT_ONCE = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,13 @@ def _nearest_in_palette(
 ) -> NDArray[np.uint8]:
     """Give the index of the nearest colour of the opacity `alpha` (or the nearest opacity)."""
     wanted, where = np.unique(np.column_stack([rgb, alpha]), axis=0, return_inverse=True)
-    # A step of alpha weighs more than the longest way between two colours.
-    weights = np.array([1, 1, 1, 512], np.float32)
-    table = palette.astype(np.float32) * weights
+    # A step of alpha weighs more than the longest way between two colours. The squares are above
+    # 2**24, which float32 would round.
+    weights = np.array([1, 1, 1, 512], np.float64)
+    table = palette * weights
     nearest = np.empty(len(wanted), np.uint8)
     for start in range(0, len(wanted), _COLOURS_AT_ONCE):
-        some = wanted[start : start + _COLOURS_AT_ONCE].astype(np.float32) * weights
+        some = wanted[start : start + _COLOURS_AT_ONCE] * weights
         distance = (table**2).sum(1) - 2 * some @ table.T
         nearest[start : start + len(some)] = distance.argmin(axis=1)
     return nearest[where.reshape(-1)]

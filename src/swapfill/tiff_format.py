@@ -6,6 +6,7 @@ decoder know the samples: see `_wide_image` and `_deep_samples`.
 """
 
 import io
+import logging
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,9 @@ from swapfill.errors import ImageError
 from swapfill.metadata import Metadata, to_stored
 from swapfill.raster import CMYK, GREY, RGB, Raster, Samples
 from swapfill.tiff_tags import Tag
+
+# tifffile logs what it then raises or what does not matter; without a handler that goes to stderr.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
