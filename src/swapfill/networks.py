@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from swapfill.config import (
     FEATURE_CHANNELS,
@@ -167,9 +168,7 @@ class Feature2Image(nn.Module):
             last = (top << (i + 1)) == config.side
             c_out = 3 if last else max(c_out // 2, 16)
             norm: Norm = "none" if last else config.norm
-            self.decoder.append(
-                _Up(joined, c_out, norm, config.upsampling, top << (i + 1))
-            )
+            self.decoder.append(_Up(joined, c_out, norm, config.upsampling, top << (i + 1)))
             joined = c_out
 
     def forward(self, swapped: Tensor) -> Tensor:
@@ -265,6 +264,22 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
             weight = module.weight
             fan_in = weight[0].numel() if isinstance(module, nn.Conv2d) else weight.shape[0] * 4
             with torch.no_grad():
-                weight.normal_(0.0, (2.0 / fan_in) ** 0.5, generator=generator)
+                if is_parametrized(module):
+                    _start_spectral(module, generator)
+                else:
+                    weight.normal_(0.0, (2.0 / fan_in) ** 0.5, generator=generator)
                 if module.bias is not None:
                     module.bias.zero_()
+
+
+def _start_spectral(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw what lies behind a spectral norm: `module.weight` is only computed from it.
+
+    The deviation does not matter, the norm takes it out; the singular vectors, which the
+    constructor drew from the global generator, do.
+    """
+    behind = module.get_submodule("parametrizations.weight")
+    for tensor in (*behind.parameters(), *behind.buffers()):
+        tensor.normal_(generator=generator)
+    for _ in range(15):  # as torch does: each look is one power iteration
+        _ = module.weight
