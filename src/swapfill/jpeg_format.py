@@ -25,7 +25,7 @@ class JpegSettings:
     """What a JPEG is written with.
 
     Attributes:
-        tables: one quantisation table a component.
+        tables: the quantisation tables, one a component; the last one also serves the rest.
         subsampling: as Pillow numbers it: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0, -1 has no meaning.
         progressive: whether it appears coarse to fine.
         stores_rgb: the components are red, green, blue; else they are turned to luma and chroma.
@@ -65,25 +65,21 @@ def encode(
     image = image_of(raster)
     assert image is not None
     file = io.BytesIO()
-    same_kind = settings is not None and len(settings.tables) == len(image.getbands())
     options: dict[str, object] = {"quality": 95 if quality is None else quality}
     options["subsampling"] = -1 if image.mode in ("L", "1", "CMYK") else _FINEST
-    if settings is not None and same_kind:
+    if settings is None:
+        exif = EXIF_MARK + metadata.exif if metadata.exif else b""
+        options |= {"icc_profile": metadata.icc, "xmp": metadata.xmp, "exif": exif}
+        options["dpi"] = metadata.dpi or (0, 0)
+    else:
         options["subsampling"] = settings.subsampling
         options["progressive"], options["keep_rgb"] = settings.progressive, settings.stores_rgb
         if quality is None:
-            options["quality"], options["qtables"] = -1, _distinct(settings.tables)
-    if settings is None:
-        options |= {"icc_profile": metadata.icc, "xmp": metadata.xmp, "exif": _marked(metadata)}
-        options["dpi"] = metadata.dpi or (0, 0)
+            options["quality"] = -1
+            options["qtables"] = [list(table) for table in settings.tables]
     image.save(file, "JPEG", **options)
     plain = file.getvalue()
     return plain if settings is None else _with_segments(plain, settings.segments)
-
-
-def _marked(metadata: Metadata) -> bytes:
-    """Give the EXIF block the mark that it has in a JPEG."""
-    return EXIF_MARK + metadata.exif if metadata.exif else b""
 
 
 def _settings(image: JpegImageFile, data: bytes) -> JpegSettings:
@@ -93,7 +89,7 @@ def _settings(image: JpegImageFile, data: bytes) -> JpegSettings:
         subsampling = _FINEST  # one that Pillow cannot write (4:1:1, 4:4:0): rather more than less
     says_rgb = image.info.get("adobe_transform") == 0 or [c[0] for c in image.layer] == [*b"RGB"]
     return JpegSettings(
-        tables=tuple(tuple(image.quantization[component[3]]) for component in image.layer),
+        tables=_tables(image),
         subsampling=subsampling,
         progressive="progressive" in image.info,
         stores_rgb=image.mode == "RGB" and says_rgb and "jfif" not in image.info,
@@ -101,12 +97,12 @@ def _settings(image: JpegImageFile, data: bytes) -> JpegSettings:
     )
 
 
-def _distinct(tables: tuple[tuple[int, ...], ...]) -> list[list[int]]:
-    """Leave out the tables at the end that repeat the one before: Pillow's last serves the rest."""
-    kept = list(tables)
-    while len(kept) > 1 and kept[-1] == kept[-2]:
-        kept.pop()
-    return [list(table) for table in kept]
+def _tables(image: JpegImageFile) -> tuple[tuple[int, ...], ...]:
+    """Give the table of each component, but for those at the end that share the one before."""
+    numbers = [component[3] for component in image.layer]
+    while len(numbers) > 1 and numbers[-1] == numbers[-2]:
+        numbers.pop()
+    return tuple(tuple(image.quantization[number]) for number in numbers)
 
 
 def _is_metadata(marker: int, content: bytes) -> bool:
