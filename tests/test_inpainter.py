@@ -12,7 +12,7 @@ from PIL import Image
 
 from swapfill.config import FillSettings
 from swapfill.engines.interface import Engine
-from swapfill.errors import ImageError, MaskError, NoKnownPatchError
+from swapfill.errors import ConfigError, ImageError, MaskError, NoKnownPatchError
 from swapfill.inpainter import Inpainter
 from swapfill.masks import Hole, feather_weight, grow
 from swapfill.random_holes import mixed_hole
@@ -327,3 +327,25 @@ def test_a_file_without_a_mask_is_filled_where_it_is_transparent(tmp_path: Path)
     painter().inpaint_file(tmp_path / "photo.png", None, tmp_path / "out.png")
     result = np.asarray(Image.open(tmp_path / "out.png"))
     assert result[12, 12].tolist() == [200, 200, 200, 255]
+
+
+@pytest.mark.parametrize("size", [(16, 20), (150, 300)])
+def test_a_loaded_bundle_fills_what_is_missing_and_nothing_else(
+    tiny_bundle: Path, size: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(0)
+    picture, hole = bright(rng, size, "uint8"), hole_of_kind("several", rng, size)
+    hole[-1] = True
+    picture[hole] = 0
+    result = Inpainter.load(tiny_bundle, device="cpu", feather=2).fill(picture, hole)
+    changed = painter(feather=2).changed(hole)
+    np.testing.assert_array_equal(result[~changed], picture[~changed])
+    assert (result[hole] > 0).any(axis=-1).mean() > 0.9
+
+
+def test_settings_of_the_caller_override_those_of_the_bundle(tiny_bundle: Path) -> None:
+    kept = Inpainter.load(tiny_bundle, device="cpu")
+    asked = Inpainter.load(tiny_bundle, device="cpu", grow=7)
+    assert asked.settings == kept.settings.model_copy(update={"grow": 7})
+    with pytest.raises(ConfigError, match="settings: grown is not a setting"):
+        Inpainter.load(tiny_bundle, grown=7)
