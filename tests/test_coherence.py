@@ -1,0 +1,175 @@
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+from swapfill.coherence import agree, carry
+from swapfill.patch_swap import Match
+
+
+def similarities(seed: int, queries: tuple[int, int], candidates: tuple[int, int]) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(*queries, *candidates, generator=generator)
+
+
+def everyone(similarity: Tensor) -> Tensor:
+    return torch.ones(similarity.shape[:2], dtype=torch.bool)
+
+
+def value(similarity: Tensor, chosen: Tensor, bonus: float) -> float:
+    """What is maximised, written out: similarities plus a bonus for each pair that agrees."""
+    height, width = similarity.shape[:2]
+    columns = similarity.shape[3]
+    place = {
+        (y, x): divmod(int(chosen[y, x]), columns)
+        for y, x in itertools.product(range(height), range(width))
+    }
+    total = sum(float(similarity[q][c]) for q, c in place.items())
+    for (y, x), (row, column) in place.items():
+        total += bonus * (place.get((y, x + 1)) == (row, column + 1))
+        total += bonus * (place.get((y + 1, x)) == (row + 1, column))
+    return total
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_without_a_bonus_each_query_takes_its_own_best(seed: int) -> None:
+    similarity = similarities(seed, (3, 4), (4, 5))
+    wanted = similarity.flatten(2).argmax(dim=-1)
+    assert torch.equal(agree(similarity, everyone(similarity), 0.0, 5), wanted)
+    assert torch.equal(agree(similarity, everyone(similarity), 0.3, 0), wanted)
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_two_neighbours_agree_if_the_bonus_outweighs_what_it_costs(upright: bool) -> None:
+    """By hand: apart they score 1.0 + 1.0; together 1.0 + 0.8 + bonus."""
+    similarity = torch.zeros(1, 2, 1, 4)
+    similarity[0, 0, 0] = torch.tensor([0.0, 0.9, 1.0, 0.0])
+    similarity[0, 1, 0] = torch.tensor([1.0, 0.0, 0.0, 0.8])
+    if upright:
+        similarity = similarity.permute(1, 0, 3, 2).contiguous()
+    asked = everyone(similarity)
+    assert agree(similarity, asked, 0.19, 3).flatten().tolist() == [2, 0]
+    assert agree(similarity, asked, 0.21, 3).flatten().tolist() == [2, 3]
+
+
+def test_a_bonus_goes_to_the_same_offset_only_never_to_the_same_place() -> None:
+    similarity = torch.zeros(1, 2, 1, 4)
+    similarity[0, 0, 0] = torch.tensor([0.0, 0.0, 1.0, 0.0])
+    similarity[0, 1, 0] = torch.tensor([0.5, 0.4, 0.45, 0.3])
+    # right of candidate 2 is 3; staying at 2, or stepping back to 1, is no agreement
+    assert agree(similarity, everyone(similarity), 0.15, 3).flatten().tolist() == [2, 0]
+    assert agree(similarity, everyone(similarity), 0.25, 3).flatten().tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("bonus", [0.1, 0.4, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_is_exact_along_a_row(bonus: float, seed: int) -> None:
+    """Without cycles max-product finds the optimum: against trying everything."""
+    similarity = similarities(seed, (1, 4), (2, 3))
+    tried = [
+        value(similarity, torch.tensor([choice]), bonus)
+        for choice in itertools.product(range(6), repeat=4)
+    ]
+    found = agree(similarity, everyone(similarity), bonus, 8)
+    assert value(similarity, found, bonus) == pytest.approx(max(tried))
+
+
+@pytest.mark.parametrize("bonus", [0.1, 0.4])
+@pytest.mark.parametrize("seed", range(6))
+def test_is_never_worse_than_each_for_itself_over_a_square(bonus: float, seed: int) -> None:
+    similarity = similarities(seed, (4, 4), (5, 5))
+    alone = similarity.flatten(2).argmax(dim=-1)
+    found = agree(similarity, everyone(similarity), bonus, 12)
+    assert value(similarity, found, bonus) >= value(similarity, alone, bonus)
+
+
+def test_one_whole_piece_is_copied_where_noise_hides_it() -> None:
+    """Each query's own best is noise; the right piece is a little below it, everywhere."""
+    similarity = 0.5 * similarities(0, (4, 4), (8, 8))
+    for y, x in itertools.product(range(4), range(4)):
+        similarity[y, x, y + 3, x + 2] = 0.45
+    wanted = [(y + 3) * 8 + x + 2 for y in range(4) for x in range(4)]
+    assert similarity.flatten(2).argmax(dim=-1).flatten().tolist() != wanted
+    assert agree(similarity, everyone(similarity), 0.1, 8).flatten().tolist() == wanted
+
+
+def test_an_opinion_travels_one_query_a_sweep_at_least() -> None:
+    """A sure query at one end decides for those that see no difference."""
+    similarity = torch.zeros(1, 6, 1, 9)
+    similarity[0, 0, 0, 2] = 1.0
+    found = agree(similarity, everyone(similarity), 0.1, 6)
+    assert found.flatten().tolist() == [2, 3, 4, 5, 6, 7]
+
+
+def test_candidates_that_are_not_allowed_are_never_chosen() -> None:
+    similarity = similarities(0, (3, 3), (4, 4))
+    barred = torch.zeros(4, 4, dtype=torch.bool)
+    barred[1:3, 1:3] = True
+    for low in (-1e30, -10.0, -torch.inf):
+        chosen = agree(similarity.masked_fill(barred, low), everyone(similarity), 0.5, 8)
+        assert not barred.flatten()[chosen].any()
+
+
+def test_queries_that_are_not_asked_say_nothing() -> None:
+    similarity = torch.zeros(1, 3, 1, 4)
+    similarity[0, 0, 0, 0] = 5.0  # would pull the second to candidate 1
+    similarity[0, 1, 0] = torch.tensor([0.0, 0.0, 0.1, 0.0])
+    similarity[0, 2, 0] = torch.tensor([0.0, 0.0, 0.0, 0.1])
+    asked = torch.tensor([[False, True, True]])
+    assert agree(similarity, asked, 0.4, 4)[0, 1:].tolist() == [2, 3]
+    # and none, asked or not, is carried past one: the first and the third do not know each other
+    alone = torch.tensor([[True, False, True]])
+    assert agree(similarity, alone, 0.4, 4)[0, [0, 2]].tolist() == [0, 3]
+
+
+def test_what_comes_in_is_left_as_it_was() -> None:
+    similarity = similarities(0, (3, 3), (4, 4))
+    before = similarity.clone()
+    agree(similarity, everyone(similarity), 0.5, 3)
+    assert torch.equal(similarity, before)
+
+
+def matches(pairs: dict[tuple[int, int], tuple[int, int]]) -> Match:
+    query, candidate = torch.tensor(list(pairs)), torch.tensor(list(pairs.values()))
+    return Match(query, candidate, torch.ones(len(pairs)))
+
+
+def test_a_fine_query_inherits_the_offset_of_the_coarse_one_it_lies_in() -> None:
+    """By hand, factor 2. Patches are named by their top left cell, so a centre is one further.
+
+    The fine centre (7, 8) lies in coarse cell (3, 4), the centre of coarse patch (2, 3).
+    """
+    coarse = matches({(2, 3): (0, 5), (2, 4): (6, 1), (3, 3): (2, 2), (3, 4): (3, 3)})
+    query = torch.tensor([[6, 7], [6, 9], [7, 8], [8, 10]])
+    found = carry(coarse, query, 2, (30, 30))
+    # offsets (-2, 2), (4, -3), (-1, -1), (0, -1), each twice as far
+    # centres (7,8) (7,10) (8,9) (9,11): cells (3,4) (3,5) (4,4) (4,5): patches (2,3) (2,4) ...
+    assert found.tolist() == [[2, 11], [14, 3], [5, 6], [8, 8]]
+
+
+def test_neighbours_in_one_coarse_cell_stay_neighbours() -> None:
+    coarse = matches({(2, 2): (7, 9), (2, 3): (0, 0), (3, 2): (0, 0), (3, 3): (0, 0)})
+    query = torch.tensor([[5, 5], [5, 6], [6, 5], [6, 6]])  # centres (6..7, 6..7): one cell
+    found = carry(coarse, query, 2, (40, 40))
+    assert (found - query).tolist() == [[10, 14]] * 4
+
+
+def test_a_factor_of_four_reaches_four_times_as_far() -> None:
+    coarse = matches({(1, 1): (3, 0), (1, 2): (1, 2), (2, 1): (2, 1), (2, 2): (2, 2)})
+    query = torch.tensor([[7, 7], [10, 10], [11, 11]])  # centres 8, 11 (cell 2) and 12 (cell 3)
+    assert (carry(coarse, query, 4, (60, 60)) - query).tolist() == [[8, -4], [8, -4], [0, 0]]
+
+
+def test_a_query_beyond_the_coarse_ones_takes_the_nearest() -> None:
+    coarse = matches({(2, 2): (2, 4), (5, 5): (5, 8), (2, 5): (2, 5)})
+    # centres (4, 4): coarse patch (1, 1), outside their box; (10, 10): (4, 4), missing inside it
+    query = torch.tensor([[3, 3], [9, 9]])
+    assert (carry(coarse, query, 2, (40, 40)) - query).tolist() == [[0, 4], [0, 6]]
+
+
+def test_an_inherited_place_stays_inside_the_map() -> None:
+    coarse = matches({(2, 2): (0, 9), (3, 3): (9, 0)})
+    query = torch.tensor([[5, 5], [8, 8]])
+    # offsets (-4, 14) and (12, -6)
+    assert carry(coarse, query, 2, (14, 14)).tolist() == [[1, 13], [13, 2]]
