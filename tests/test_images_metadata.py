@@ -2,6 +2,7 @@ import io
 import struct
 import warnings
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from picture_files import LOSSLESS, cmyk_profile, pillow_image, samples
 from swapfill import tiff_tags
 from swapfill.errors import OutputError
 from swapfill.images import Photograph
+from swapfill.jpeg_format import JpegSettings
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b"<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta/><?xpacket end='w'?>"
@@ -190,6 +192,21 @@ def test_a_jpeg_keeps_tables_subsampling_and_progression(
     assert (second.mode, second.size) == (first.mode, first.size)
 
 
+def test_a_progressive_jpeg_of_noise_in_full_quality_is_written() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "JPEG", quality=100, subsampling=0)
+    source = file.getvalue()
+    photo = Photograph.from_bytes(source)
+    assert isinstance(photo.settings, JpegSettings)
+    photo = replace(photo, settings=replace(photo.settings, progressive=True))
+    result = photo.with_fill(photo.rgb, np.ones(photo.size, np.bool_)).to_bytes()
+    again = Image.open(io.BytesIO(result))
+    assert again.info["progressive"] == 1
+    assert np.abs(np.array(again).astype(int) - photo.rgb).mean() < 1
+    assert len(result) < 1.1 * len(source)
+
+
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_a_jpeg_of_another_mode_keeps_its_tables_too(mode: str) -> None:
     profile = cmyk_profile() if mode == "CMYK" else ICC
@@ -305,6 +322,14 @@ def test_what_a_format_cannot_hold_is_refused(array: Any, kind: str, lost: str) 
     with pytest.raises(OutputError) as caught:
         Photograph.from_array(array).to_bytes(kind, name="out")
     assert str(caught.value) == f"out: {kind} cannot hold {lost}; want another format, as TIFF"
+
+
+def test_metadata_too_long_for_a_jpeg_is_refused() -> None:
+    photo = Photograph.from_array(samples(3))
+    for field, what in (("exif", "an EXIF block"), ("xmp", "XMP")):
+        long = replace(photo, metadata=replace(photo.metadata, **{field: bytes(70_000)}))
+        with pytest.raises(OutputError, match=f"JPEG cannot hold {what} of 70,000 bytes"):
+            long.to_bytes("JPEG")
 
 
 def test_cmyk_is_refused_by_a_format_without() -> None:

@@ -26,6 +26,8 @@ SUFFIXES |= dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG")
 # These have a place for the EXIF orientation; in the others the picture itself must be upright.
 TURNED_BY_EXIF = frozenset({"PNG", "JPEG", "WEBP", "TIFF"})
 
+_LONGEST_SEGMENT = 65_500  # of a JPEG, in bytes, less the name of what is in it
+
 
 @dataclass(frozen=True)
 class _Room:
@@ -121,6 +123,8 @@ def encode(
         OutputError: the format cannot hold the picture without loss.
     """
     raster = _suited(raster, form, name)
+    if form == "JPEG" and settings is None:
+        _check_segments(metadata, name)
     match form, settings:
         case "PNG", (PngSettings() | None):
             return png_format.encode(raster, metadata, settings)
@@ -135,6 +139,16 @@ def encode(
         case "GIF", (SimpleSettings() | None):
             return simple_formats.encode_gif(raster, metadata, settings)
     raise ValueError(f"format is {form!r}, want one of {FORMATS} with settings of its own")
+
+
+def _check_segments(metadata: Metadata, name: str) -> None:
+    """Refuse what is too long for a segment of a JPEG, which the source was not bound to."""
+    for what, content in (("an EXIF block", metadata.exif), ("XMP", metadata.xmp)):
+        if len(content) > _LONGEST_SEGMENT:
+            found = f"{what} of {len(content):,} bytes"
+            raise OutputError(
+                f"{name}: JPEG cannot hold {found}, but {_LONGEST_SEGMENT:,}; want another format"
+            )
 
 
 def _suited(raster: Raster, form: str, name: str) -> Raster:

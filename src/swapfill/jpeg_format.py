@@ -2,10 +2,11 @@
 
 import io
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from PIL import JpegImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 
 from swapfill.decoding import image_of, one_line_errors, open_image, raster_of
@@ -18,6 +19,7 @@ SIGNATURE = b"\xff\xd8\xff"
 _START_OF_SCAN, _COMMENT, _ADOBE = 0xDA, 0xFE, 0xEE
 _APPLICATION = range(0xE0, 0xF0)
 _FINEST = 0  # 4:4:4
+_LARGE_BLOCK = threading.Lock()  # held by whoever has changed Pillow's constant
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,6 @@ def encode(
     """
     image = image_of(raster)
     assert image is not None
-    file = io.BytesIO()
     options: dict[str, object] = {"quality": 95 if quality is None else quality}
     options["subsampling"] = -1 if image.mode in ("L", "1", "CMYK") else _FINEST
     if settings is None:
@@ -77,9 +78,27 @@ def encode(
         if quality is None:
             options["quality"] = -1
             options["qtables"] = [list(table) for table in settings.tables]
-    image.save(file, "JPEG", **options)
-    plain = file.getvalue()
+    plain = _saved(image, options)
     return plain if settings is None else _with_segments(plain, settings.segments)
+
+
+def _saved(image: Image.Image, options: dict[str, object]) -> bytes:
+    """Save by Pillow; a progressive JPEG of noise in a second try."""
+    file = io.BytesIO()
+    try:
+        image.save(file, "JPEG", **options)
+    except OSError:
+        # A progressive JPEG is made in one piece, for which Pillow provides 2 bytes a pixel. Fine
+        # noise in the best quality needs up to 6, and this constant of Pillow is the only way to
+        # ask for them: https://github.com/python-pillow/Pillow/issues/5448
+        with _LARGE_BLOCK:
+            before, ImageFile.MAXBLOCK = ImageFile.MAXBLOCK, 6 * image.width * image.height
+            try:
+                file = io.BytesIO()
+                image.save(file, "JPEG", **options)
+            finally:
+                ImageFile.MAXBLOCK = before
+    return file.getvalue()
 
 
 def _settings(image: JpegImageFile, data: bytes) -> JpegSettings:
