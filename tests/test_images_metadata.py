@@ -15,6 +15,7 @@ from swapfill import tiff_tags
 from swapfill.errors import OutputError
 from swapfill.images import Photograph
 from swapfill.jpeg_format import JpegSettings
+from swapfill.metadata import Metadata
 
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b"<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta/><?xpacket end='w'?>"
@@ -60,7 +61,7 @@ def edited(source: bytes) -> Photograph:
     return photo.with_fill(np.full((*photo.size, 3), 99, photo.rgb.dtype), hole)
 
 
-def metadata(file: bytes) -> dict[str, Any]:
+def described(file: bytes) -> dict[str, Any]:
     """What Pillow reads of it, in one shape for all formats."""
     image = Image.open(io.BytesIO(file))
     image.load()
@@ -80,8 +81,8 @@ def metadata(file: bytes) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_profile_exif_xmp_and_resolution_are_kept(kind: str) -> None:
     source = file_with_everything(kind)
-    result = metadata(edited(source).to_bytes())
-    assert result == metadata(source)
+    result = described(edited(source).to_bytes())
+    assert result == described(source)
     assert result["icc"] == ICC
     if kind != "TIFF":  # Pillow does not write them there
         assert result["notes"] == b"notes of the maker \x00\xff"
@@ -92,8 +93,8 @@ def test_profile_exif_xmp_and_resolution_are_kept(kind: str) -> None:
 @pytest.mark.parametrize("target", OPTIONS)
 def test_metadata_goes_along_to_another_format(source: str, target: str) -> None:
     before = file_with_everything(source)
-    result = metadata(edited(before).to_bytes(target))
-    expected = metadata(before)
+    result = described(edited(before).to_bytes(target))
+    expected = described(before)
     if "WEBP" in (source, target):
         del result["dpi"], expected["dpi"]  # WebP has no place for it
     assert result == expected
@@ -109,7 +110,7 @@ def test_a_compressed_tiff_keeps_its_metadata(compression: str) -> None:
     assert settings is not None
     source = tiff_tags.with_tags(photo.to_bytes(), tags)
     result = edited(source).to_bytes()
-    assert metadata(result) == metadata(plain)
+    assert described(result) == described(plain)
     assert _compression(result) == _compression(source)
 
 
@@ -326,8 +327,11 @@ def test_what_a_format_cannot_hold_is_refused(array: Any, kind: str, lost: str) 
 
 def test_metadata_too_long_for_a_jpeg_is_refused() -> None:
     photo = Photograph.from_array(samples(3))
-    for field, what in (("exif", "an EXIF block"), ("xmp", "XMP")):
-        long = replace(photo, metadata=replace(photo.metadata, **{field: bytes(70_000)}))
+    for metadata, what in (
+        (Metadata(exif=bytes(70_000)), "an EXIF block"),
+        (Metadata(xmp=bytes(70_000)), "XMP"),
+    ):
+        long = replace(photo, metadata=metadata)
         with pytest.raises(OutputError, match=f"JPEG cannot hold {what} of 70,000 bytes"):
             long.to_bytes("JPEG")
 
