@@ -84,7 +84,8 @@ def expected_direction(found: Tensor, features: Tensor, hole: Tensor) -> Tensor:
     eq. 3 compares features of the guess.
 
     Args:
-        found, features: [B, C, h, w].
+        found: the prediction, [B, C, h, w].
+        features: of the truth, of the same shape.
         hole: [B, 1, h, w], bool.
 
     Returns:
@@ -108,7 +109,7 @@ def feature_distance(found: dict[str, Tensor], wanted: dict[str, Tensor], hole: 
     """
     total = torch.zeros((), device=hole.device)
     for name, a in found.items():
-        cover = F.adaptive_avg_pool2d(hole.float(), a.shape[2:])
+        cover = F.adaptive_avg_pool2d(hole.float(), (a.shape[2], a.shape[3]))
         gap = (F.normalize(a.float(), dim=1) - F.normalize(wanted[name].float(), dim=1)).square()
         total = total + (gap.sum(1, keepdim=True) * cover).sum() / cover.sum().clamp(min=1e-8)
     return total / len(found)

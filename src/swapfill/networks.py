@@ -3,6 +3,7 @@
 Each is one class with a config. A block is, as in pix2pix, activation, convolution, normalisation.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -41,7 +42,7 @@ def _norm(kind: Norm, channels: int, size: int) -> nn.Module:
         return nn.Identity()
     if kind == "batch":
         return nn.BatchNorm2d(channels)
-    return nn.GroupNorm(_GROUPS, channels)
+    return nn.GroupNorm(math.gcd(_GROUPS, channels), channels)
 
 
 class _Down(nn.Sequential):

@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from swapfill.errors import BundleError
-from swapfill.files import write_atomically
+from swapfill.files import write_bytes_atomically
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -51,8 +51,7 @@ def save_from(network: nn.Module, path: Path, *, half: bool = False) -> None:
         name: (t.half() if half and t.is_floating_point() else t).contiguous().cpu()
         for name, t in network.state_dict().items()
     }
-    data = save(tensors)
-    write_atomically(path, lambda out: out.write(data))
+    write_bytes_atomically(path, save(tensors))
 
 
 def parameter_count(network: nn.Module) -> int:
