@@ -224,6 +224,13 @@ def test_the_normalisation_is_a_switch(norm: Norm) -> None:
     assert kinds == {"none": set(), "batch": {nn.BatchNorm2d}, "group": {nn.GroupNorm}}[norm]
 
 
+@pytest.mark.parametrize("width", [4, 12, 40])
+def test_groups_fit_any_width(width: int) -> None:
+    config = Feature2ImageConfig(side=64, in_channels=6, width=width, max_width=60, norm="group")
+    groups = [m for m in Feature2Image(config).modules() if isinstance(m, nn.GroupNorm)]
+    assert all(1 < m.num_groups <= 8 for m in groups)
+
+
 @pytest.mark.parametrize("network", [literal(128), aware(128)])
 def test_what_lies_in_the_hole_does_not_matter(network: Image2Feature) -> None:
     network.eval()
