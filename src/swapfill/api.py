@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 @overload
 def inpaint(
-    picture: Source | Image.Image,
-    hole: Mask | None = None,
+    picture: "Source | Image.Image",
+    hole: "Mask | None" = None,
     *,
     model: str | Path = "default",
     **options: Any,
 ) -> Image.Image: ...
 @overload
 def inpaint(
-    picture: Pixels, hole: Mask | None = None, *, model: str | Path = "default", **options: Any
+    picture: Pixels, hole: "Mask | None" = None, *, model: str | Path = "default", **options: Any
 ) -> Pixels: ...
 @overload
 def inpaint(
-    picture: "Tensor", hole: Mask | None = None, *, model: str | Path = "default", **options: Any
+    picture: "Tensor", hole: "Mask | None" = None, *, model: str | Path = "default", **options: Any
 ) -> "Tensor": ...
 
 
 def inpaint(
     picture: "Source | Image.Image | Pixels | Tensor",
-    hole: Mask | None = None,
+    hole: "Mask | None" = None,
     *,
     model: str | Path = "default",
     **options: Any,
