@@ -66,6 +66,10 @@ def hinge_for_discriminator(real: Tensor, fake: Tensor, weight: Tensor | None = 
     return 0.5 * (_mean(F.relu(1 - real), weight) + _mean(F.relu(1 + fake), weight))
 
 
+FOR_GENERATOR = {"bce": adversarial_for_generator, "hinge": hinge_for_generator}
+FOR_DISCRIMINATOR = {"bce": adversarial_for_discriminator, "hinge": hinge_for_discriminator}
+
+
 def distillation(student: Tensor, teacher: Tensor) -> Tensor:
     """Relative squared error plus 1 - cosine per cell: patch-swap compares directions.
 

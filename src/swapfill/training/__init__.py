@@ -1,0 +1,1 @@
+"""Train the networks: three stages, one loop, on photographs of one's own."""

@@ -3,7 +3,9 @@
 import hashlib
 import io
 import json
+import os
 import queue
+import struct
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -13,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from swapfill.errors import DataError
+from swapfill.files import write_bytes_atomically
 
 Pixels = npt.NDArray[np.uint8]
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -57,60 +60,85 @@ class PhotoStore:
 
         Args:
             sources: tar files, and folders (searched through).
-            cache: folder of the decoded file; its name depends on the sources' names and sizes.
+            cache: folder of the decoded file; its name depends on the names, sizes and times of
+                change of the tar files and of the pictures in the folders.
             on_skip: told of each picture that cannot be read.
 
         Raises:
-            DataError: a source is missing, or no picture in them can be read.
+            DataError: a source is missing or no tar file, no picture in them can be read, or the
+                cache cannot be written.
         """
         for source in sources:
             if not source.exists():
                 raise DataError(f"{source}: no such tar file or folder of photographs")
-        key = hashlib.sha256(
-            repr([(str(s.resolve()), s.stat().st_size, s.stat().st_mtime_ns) for s in sources])
-            .encode()
-        ).hexdigest()[:16]
+        stamps = [stamp for source in sources for stamp in _stamps(source)]
+        key = hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]
         pixels, index = cache / f"{key}.u8", cache / f"{key}.json"
-        if not index.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            _decode(sources, pixels, index, on_skip)
+        if not (index.exists() and pixels.exists()):
+            try:
+                cache.mkdir(parents=True, exist_ok=True)
+                _decode(sources, pixels, index, on_skip)
+            except OSError as error:
+                where = f"{error.filename or cache}: {error.strerror or error}"
+                raise DataError(f"{where}; photographs are decoded into {cache}") from None
         shapes = np.array(json.loads(index.read_text()), dtype=np.int64)
         return cls(np.memmap(pixels, dtype=np.uint8, mode="r"), shapes)
 
 
-def _decode(
-    sources: list[Path], pixels: Path, index: Path, on_skip: Callable[[str], None]
-) -> None:
+def _stamps(source: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of a tar file, or of every picture in a folder."""
+    files = _pictures(source) if source.is_dir() else [source]
+    return [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+
+
+def _decode(sources: list[Path], pixels: Path, index: Path, on_skip: Callable[[str], None]) -> None:
     shapes: list[tuple[int, int]] = []
-    unfinished = pixels.with_suffix(".part")
-    with unfinished.open("wb") as out:
-        for source in sources:
-            for name, data in _members(source):
-                try:
-                    with Image.open(io.BytesIO(data)) as picture:
-                        rgb = np.asarray(picture.convert("RGB"))
-                except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-                    on_skip(f"{source}: {name}: {error}")
-                    continue
-                out.write(rgb.tobytes())
-                shapes.append((rgb.shape[0], rgb.shape[1]))
-    if not shapes:
-        unfinished.unlink()
-        raise DataError(f"{', '.join(map(str, sources))}: no picture that can be read")
-    unfinished.replace(pixels)
-    index.write_text(json.dumps(shapes))
+    unfinished = pixels.with_suffix(f".{os.getpid()}.part")  # two runs may start at once
+    try:
+        with unfinished.open("wb") as out:
+            for source in sources:
+                for name, data in _members(source):
+                    try:
+                        rgb = _rgb(data)
+                    except _UNREADABLE as error:
+                        on_skip(f"{source}: {name}: {error}")
+                        continue
+                    out.write(rgb.tobytes())
+                    shapes.append((rgb.shape[0], rgb.shape[1]))
+        if not shapes:
+            raise DataError(f"{', '.join(map(str, sources))}: no picture that can be read")
+        unfinished.replace(pixels)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    write_bytes_atomically(index, json.dumps(shapes).encode())
+
+
+# What Pillow raises for damaged files of the kinds in `SUFFIXES`.
+_UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
+
+
+def _rgb(data: bytes) -> Pixels:
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def _members(source: Path) -> Iterator[tuple[str, bytes]]:
     if source.is_dir():
-        for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES):
+        for path in _pictures(source):
             yield str(path.relative_to(source)), path.read_bytes()
         return
-    with tarfile.open(source) as archive:
-        for member in archive:
-            held = archive.extractfile(member) if member.isfile() else None
-            if held is not None and Path(member.name).suffix.lower() in SUFFIXES:
-                yield member.name, held.read()
+    try:
+        with tarfile.open(source) as archive:
+            for member in archive:
+                held = archive.extractfile(member) if member.isfile() else None
+                if held is not None and Path(member.name).suffix.lower() in SUFFIXES:
+                    yield member.name, held.read()
+    except (tarfile.TarError, EOFError):
+        raise DataError(f"{source}: not a whole tar file, nor a folder") from None
 
 
 def order(seed: int, count: int, index: int) -> int:
@@ -167,18 +195,21 @@ def batches(
 
 def prefetch(items: Iterator[Batch], depth: int = 3) -> Iterator[Batch]:
     """Make items in a thread while the last ones are used; an error arrives where it is met."""
-    ready: queue.Queue[Batch | BaseException] = queue.Queue(depth)
+    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
 
     def work() -> None:
         try:
             for item in items:
                 ready.put(item)
+            ready.put(None)
         except BaseException as error:
             ready.put(error)
 
     threading.Thread(target=work, daemon=True).start()
     while True:
         item = ready.get()
+        if item is None:
+            return
         if isinstance(item, BaseException):
             raise item
         yield item

@@ -29,6 +29,6 @@ class EncoderStage(Stage):
             found = self.network(image)
         loss = losses.distillation(found.float(), wanted.float())
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         return {"distillation": loss.detach()}

@@ -52,7 +52,7 @@ class Feature2ImageStage(Stage):
                 terms["adversarial"] = self._fool(logits, hole)
         total = sum(getattr(self.weights, name) * term for name, term in terms.items())
         self.optimizer.zero_grad()
-        total.backward()  # type: ignore[union-attr]
+        total.backward()
         self.optimizer.step()
         if self.judge is not None:
             fake = image.detach()
@@ -105,6 +105,6 @@ class Feature2ImageStage(Stage):
         )
         loss = judge_loss(real_logits.float(), fake_logits.float())
         self.judge_optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.judge_optimizer.step()
         return loss

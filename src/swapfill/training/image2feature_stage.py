@@ -41,12 +41,11 @@ class Image2FeatureStage(Stage):
             terms = self._terms(truth, hole, image, guess.features)
             if self.judge is not None:
                 composed = torch.where(hole, image, truth)
-                terms["adversarial"] = losses.adversarial_for_generator(
-                    self.judge(incomplete, composed).float()
-                )
+                fooled = losses.FOR_GENERATOR[self.weights.kind]
+                terms["adversarial"] = fooled(self.judge(incomplete, composed).float())
         total = sum(getattr(self.weights, name) * term for name, term in terms.items())
         self.optimizer.zero_grad()
-        total.backward()  # type: ignore[union-attr]
+        total.backward()
         self.optimizer.step()
         if self.judge is not None:
             terms["discriminator"] = self._judge_half(incomplete, truth, composed.detach(), half)
@@ -76,9 +75,10 @@ class Image2FeatureStage(Stage):
         assert self.judge_optimizer is not None
         with torch.autocast(truth.device.type, torch.bfloat16, enabled=half):
             real_logits, fake_logits = self.judge(incomplete, truth), self.judge(incomplete, fake)
-            loss = losses.adversarial_for_discriminator(real_logits.float(), fake_logits.float())
+            judged = losses.FOR_DISCRIMINATOR[self.weights.kind]
+            loss = judged(real_logits.float(), fake_logits.float())
         self.judge_optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.judge_optimizer.step()
         return loss
 
@@ -87,7 +87,9 @@ def place_centre(image: Tensor, truth: Tensor) -> Tensor:
     """Put the literal network's half-size centre into the picture; a whole picture stays as is."""
     if image.shape == truth.shape:
         return image
-    margin = [(whole - part) // 2 for whole, part in zip(truth.shape[2:], image.shape[2:])]
+    margin = [
+        (whole - part) // 2 for whole, part in zip(truth.shape[2:], image.shape[2:], strict=True)
+    ]
     pads = (margin[1], margin[1], margin[0], margin[0])
     inside = nn.functional.pad(torch.ones_like(image[:, :1]), pads) > 0
     return torch.where(inside, nn.functional.pad(image, pads), truth)

@@ -1,12 +1,15 @@
 """The loop: steps, checkpoints, logs. It knows no network."""
 
+import copy
 import json
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from types import FrameType
 from typing import Any
 
@@ -76,9 +79,7 @@ class Stage:
         # A short memory at first, so that the random start is forgotten.
         decay = min(self.optim.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for mean, now in zip(
-                self.average.parameters(), self.network.parameters(), strict=True
-            ):
+            for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)
             for kept, buffer in zip(self.average.buffers(), self.network.buffers(), strict=True):
                 kept.copy_(buffer)
@@ -111,12 +112,10 @@ class Stage:
 
 
 def _copy_of(network: nn.Module) -> nn.Module:
-    import copy
-
     return copy.deepcopy(network).requires_grad_(False).eval()
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 (a run that was asked to end has not failed)
     """A signal asked the run to end; its state has been saved."""
 
 
@@ -140,9 +139,8 @@ def run(
     """
     folder.mkdir(parents=True, exist_ok=True)
     resume(stage, folder)
-    asked_to_stop = _listen()
     source = batches(stage.step)
-    with (folder / "metrics.jsonl").open("a") as metrics:
+    with _listening() as asked_to_stop, (folder / "metrics.jsonl").open("a") as metrics:
         while stage.step < stage.optim.steps:
             start = time.perf_counter()
             stage.schedule()
@@ -167,7 +165,18 @@ def run(
 
 
 def save(stage: Stage, folder: Path) -> None:
-    """Write `folder`/state.pt, to go on, and network.safetensors, to use; each atomically."""
+    """Write `folder`/state.pt, to go on, and network.safetensors, to use; each atomically.
+
+    Raises:
+        DataError: a weight is not a number; the old files are kept.
+        OutputError: a file cannot be written; the old one is kept.
+    """
+    for name, weight in stage.network.named_parameters():
+        if not bool(weight.isfinite().all()):  # a loss may be finite and its gradient not
+            raise DataError(
+                f"{folder}: step {stage.step}: weight {name} is not a finite number; "
+                "state.pt holds an earlier step"
+            )
     write_atomically(folder / "state.pt", lambda out: torch.save(stage.state_dict(), out))
     save_from(stage.result, folder / "network.safetensors")
 
@@ -183,19 +192,28 @@ def resume(stage: Stage, folder: Path) -> None:
         return
     try:
         stage.load_state_dict(torch.load(path, weights_only=True))
-    except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+    except _NOT_A_STATE as error:
         first = str(error).strip().splitlines()
         raise BundleError(f"{path}: not a state of this run: {' '.join(first[:2])}") from None
 
 
-def _listen() -> list[int]:
-    """Collect SIGINT and SIGTERM; a second one ends the process as usual."""
+_NOT_A_STATE = (RuntimeError, UnpicklingError, KeyError, TypeError, ValueError, EOFError, OSError)
+
+
+@contextmanager
+def _listening() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM; a second one does what it did before."""
     caught: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
         caught.append(number)
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, before[signal.Signals(number)])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    before = {n: signal.getsignal(n) or signal.SIG_DFL for n in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
         signal.signal(number, note)
-    return caught
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

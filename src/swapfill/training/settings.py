@@ -121,4 +121,6 @@ def _apply(values: dict[str, Any], override: str) -> None:
     *parents, last = name.split(".")
     for parent in parents:
         values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"override {override!r}: {parent} is a value, want a table")
     values[last] = value
