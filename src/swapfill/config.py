@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from swapfill.errors import ConfigError
 
 FEATURE_CHANNELS = 256  # of VGG-19 relu3_1, and of every encoder that stands in for it
+COARSEST = 128  # pixels; the side at which Image2Feature infers
 FEATURE_STRIDE = 4  # pixels a feature cell spans at relu3_1
 
 Positive = Annotated[int, Field(gt=0)]
@@ -118,7 +119,8 @@ class FillSettings(Settings):
     refine: Annotated[int, Field(ge=0, le=8)] = 0  # further passes at each scale (section 4.3)
     matching: Matching = "coherent"
     bonus: Annotated[float, Field(ge=0)] = 0.1  # of two neighbouring queries that agree
-    tone: Annotated[float, Field(ge=0)] = 0.0  # cells; 0: the translated tone stays
+    # Content coarser than this many pixels of the 128 scale is the guess's; 0: the translation's.
+    tone: Annotated[float, Field(ge=0)] = 0.0
     grow: int = 0  # pixels the hole is grown by
     feather: Annotated[int, Field(ge=0)] = 0  # pixels outside the hole that may change
     invert: bool = False  # the mask is black = hole

@@ -5,12 +5,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from swapfill.config import FillSettings
+from swapfill.config import COARSEST, FillSettings
 from swapfill.engines.interface import Engine, Query
 
 Array = TypeVar("Array")
-
-COARSEST = 128  # pixels; the side at which Image2Feature infers
 
 
 def ladder(side: int, scales: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -60,6 +58,8 @@ def fill_windows(
             query = Query(engine.encode(guess), here, expected, matched, again > 0)
             swapped, matched = engine.swap(query, settings)
             filled = engine.translate(swapped)
+            if settings.tone:
+                filled = engine.align_tone(filled, guess, settings.tone)
             guess, expected = engine.composite(here, filled, known), None
     assert filled is not None
     return engine.get(engine.resize(filled, side))

@@ -75,3 +75,7 @@ class Engine(Protocol[Array]):
     def translate(self, swapped: Array) -> Array:
         """G_2: give the picture of a swapped feature map."""
         ...
+
+    def align_tone(self, filled: Array, reference: Array, sigma: float) -> Array:
+        """Give `filled` the tone of `reference`: its content coarser than `sigma` pixels of 128."""
+        ...
