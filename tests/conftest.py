@@ -25,9 +25,7 @@ def write_tiny_bundle(folder: Path) -> Path:
         name="tiny",
         description="random weights, for tests",
         encoder=EncoderConfig(width=4),
-        image2feature=Image2FeatureConfig(
-            width=8, max_width=16, norm="group", feature_head=True
-        ),
+        image2feature=Image2FeatureConfig(width=8, max_width=16, norm="group", feature_head=True),
         feature2image={"all": Feature2ImageConfig(side=128, width=8, max_width=16, norm="none")},
     )
     folder.mkdir(parents=True, exist_ok=True)

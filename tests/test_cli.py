@@ -219,6 +219,16 @@ def test_invert_takes_the_black_for_the_hole(
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
 
 
+def test_quality_is_that_of_the_output(
+    swapfill: Any, photo: Path, mask: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    low, high = tmp_path / "low.jpg", tmp_path / "high.jpg"
+    for output, quality in ((low, 5), (high, 95)):
+        options = ("-o", output, "--model", tiny_bundle, "--quality", quality)
+        assert swapfill("inpaint", photo, mask, *options).code == 0
+    assert low.stat().st_size < high.stat().st_size / 2
+
+
 def test_an_empty_mask_gives_the_picture_back_with_a_notice(
     swapfill: Any, photo: Path, mask: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
