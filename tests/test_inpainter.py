@@ -26,6 +26,7 @@ NO_ENGINE = cast("Engine[Any]", None)
 def mean_fill(engine: Engine[Any], incomplete: Floats, hole: Hole, how: FillSettings) -> Floats:
     """A translator that knows nothing but the mean colour, tinted, and repaints the known side."""
     assert (incomplete[hole] == 0).all()
+    assert 0 <= incomplete.min() <= incomplete.max() <= 1
     known = ~hole[..., None]
     mean = (incomplete * known).sum(axis=(1, 2)) / known.sum(axis=(1, 2))
     return np.broadcast_to(0.9 * mean[:, None, None], incomplete.shape).astype(np.float32)
@@ -97,7 +98,7 @@ def test_known_pixels_stay_bit_for_bit_and_every_hole_pixel_is_written(
     np.testing.assert_array_equal(picture, before)
 
 
-@pytest.mark.parametrize(("feather", "grown"), [(0, 0), (0, 4), (1, 0), (6, 0), (6, 4)])
+@pytest.mark.parametrize(("feather", "grown"), [(0, 0), (0, 4), (1, 0), (3, 0), (6, 4)])
 def test_what_may_change_is_where_the_fill_has_any_weight(feather: int, grown: int) -> None:
     hole = mixed_hole(np.random.default_rng(0), (60, 60))
     weight = feather_weight(grow(hole, grown), feather)
@@ -177,7 +178,10 @@ def test_an_empty_hole_changes_nothing_and_says_so(caplog: pytest.LogCaptureFixt
 def test_where_there_is_nothing_to_copy_the_fill_is_smooth_and_the_others_are_filled(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    asked = []
+
     def picky(engine: Engine[Any], incomplete: Floats, hole: Hole, how: FillSettings) -> Floats:
+        asked.append(len(hole))
         if (hole.sum(axis=(1, 2)) > 4).any():
             raise NoKnownPatchError("no patch")
         return mean_fill(engine, incomplete, hole, how)
@@ -189,6 +193,38 @@ def test_where_there_is_nothing_to_copy_the_fill_is_smooth_and_the_others_are_fi
     with caplog.at_level(logging.WARNING):
         assert (inpainter.fill(picture, hole) == 180).all()
     assert len(caplog.records) == 1
+    assert asked == [2, 1, 1]
+
+
+def test_a_window_holds_the_feather_of_its_hole() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def watch(engine: Engine[Any], incomplete: Floats, hole: Hole, how: FillSettings) -> Floats:
+        seen.append(hole.shape)
+        return mean_fill(engine, incomplete, hole, how)
+
+    picture = bright(np.random.default_rng(0), (300, 300), "uint8")
+    hole = dotted((300, 300), (150, 150))
+    for feather in (0, 100):
+        how = FillSettings(feather=feather)
+        Inpainter(NO_ENGINE, how, fill_windows=watch).fill(picture, hole)
+    assert seen == [(1, 128, 128), (1, 256, 256)]
+
+
+def test_the_fill_is_the_same_when_blended_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    picture, hole = bright(rng, (90, 100), "uint16"), mixed_hole(rng, (90, 100))
+    whole = painter(feather=7).fill(picture, hole)
+    monkeypatch.setattr("swapfill.inpainter._PIXELS_AT_ONCE", 1)
+    np.testing.assert_array_equal(painter(feather=7).fill(picture, hole), whole)
+
+
+def test_samples_slightly_out_of_range_are_taken_and_kept() -> None:
+    picture = np.full((40, 40, 3), 1.05, np.float32)
+    picture[:, ::2] = -0.05
+    hole = dotted((40, 40), (20, 20))
+    result = painter().fill(picture, hole)
+    np.testing.assert_array_equal(result[~hole], picture[~hole])
 
 
 def test_a_reduced_window_is_filled_at_the_resolution_of_the_picture(

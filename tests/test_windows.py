@@ -38,6 +38,11 @@ def test_what_mirrors_the_hole_is_hole() -> None:
     np.testing.assert_array_equal(known[..., 0], ~missing)
 
 
+def test_the_part_inside_the_picture_ends_where_the_picture_does() -> None:
+    assert Window(-3, 5, 16).inside((10, 30)) == Box(0, 5, 10, 21)
+    assert Window(2, -4, 16).inside((40, 9)) == Box(2, 0, 18, 9)
+
+
 @pytest.mark.parametrize(("side", "scale"), [(128, 1), (2048, 1), (4096, 2), (16384, 8)])
 def test_windows_over_2048_are_reduced_to_it(side: int, scale: int) -> None:
     assert Window(0, 0, side).scale == scale

@@ -90,7 +90,7 @@ def _spread(values: Floats, rim: Hole, missing: Hole) -> Floats:
         rim: [H, W].
         missing: [H, W]; each has only missing and rim pixels, or the border, beside it.
     """
-    if min(missing.shape) < 4 or not missing.any():
+    if not missing.any():
         return np.where(rim, values, values[:, rim].mean(axis=1)[:, None, None])
     # Half the size: the mean of the rim's pixels in each square of 2x2. A square is missing only
     # if all of it is, so that the rim stays closed around the hole.

@@ -121,7 +121,7 @@ class Inpainter:
         pieces = plan_windows(missing, margin=self.settings.feather)
         done = 0
         for batch in batches(pieces, size):
-            self._fill_batch(result, left, missing, batch)
+            self._fill_batch(result, left, batch)
             done += len(batch)
             if on_progress:
                 on_progress(done, len(pieces))
@@ -142,9 +142,7 @@ class Inpainter:
             raise MaskError(f"the hole covers all {size[0]} x {size[1]} pixels, want known ones")
         return missing
 
-    def _fill_batch(
-        self, result: Pixels, left: Hole, missing: Hole, batch: Sequence[Piece]
-    ) -> None:
+    def _fill_batch(self, result: Pixels, left: Hole, batch: Sequence[Piece]) -> None:
         """Fill one piece or more of `result`, in place, and take them out of what is `left`."""
         crops = [cut_known(result, left, piece.window) for piece in batch]
         incomplete = np.stack([known for known, _ in crops]) / np.float32(_white(result.dtype))
@@ -152,7 +150,7 @@ class Inpainter:
         filled = self._filled(incomplete, np.stack([hole for _, hole in crops]))
         for piece, fill, known, (_, hole) in zip(batch, filled, incomplete, crops, strict=True):
             unsure = grow(hole, math.ceil(self.settings.feather / piece.window.scale))
-            _write(result, missing, piece, align_rim(fill, known, unsure), self.settings.feather)
+            _write(result, piece, align_rim(fill, known, unsure), self.settings.feather)
             left[piece.box.slices] &= ~piece.part
 
     def _filled(self, incomplete: Floats, holes: Hole) -> Floats:
@@ -288,7 +286,7 @@ class Inpainter:
         return torch.where(inside.to(pictures.device), result.to(pictures), pictures)
 
 
-def _write(result: Pixels, missing: Hole, piece: Piece, filled: Floats, feather: int) -> None:
+def _write(result: Pixels, piece: Piece, filled: Floats, feather: int) -> None:
     """Put a filled window's piece into the picture, band by band; in place."""
     size = (result.shape[0], result.shape[1])
     zone = piece.box.widened(feather, size)
@@ -296,7 +294,7 @@ def _write(result: Pixels, missing: Hole, piece: Piece, filled: Floats, feather:
     white = _white(result.dtype)
     for top in range(zone.top, zone.bottom, rows):
         band = Box(top, zone.left, min(top + rows, zone.bottom), zone.right)
-        weight = _weight(piece, missing, band, feather)
+        weight = _weight(piece, band, size, feather)
         before = result[band.slices]
         known = before.astype(np.float32) / np.float32(white)
         after = composite(weight, enlarged(filled, piece.window, band), known) * white
@@ -305,19 +303,18 @@ def _write(result: Pixels, missing: Hole, piece: Piece, filled: Floats, feather:
         np.copyto(before, after.astype(result.dtype), where=(weight > 0)[..., None])
 
 
-def _weight(piece: Piece, missing: Hole, band: Box, feather: int) -> Floats:
-    """Weigh the fill in a band: the piece and its feather, but no other piece's hole."""
-    wide = band.widened(feather + 1, (missing.shape[0], missing.shape[1]))
+def _weight(piece: Piece, band: Box, size: tuple[int, int], feather: int) -> Floats:
+    """Weigh the fill in a band of the piece and its feather.
+
+    The feather runs over the fill of earlier pieces too, so that two of them meet softly.
+    """
+    wide = band.widened(feather, size)  # what the weights in the band depend on
     own = np.zeros((wide.height, wide.width), np.bool_)
     top, left = max(wide.top, piece.box.top), max(wide.left, piece.box.left)
     seen = Box(top, left, min(wide.bottom, piece.box.bottom), min(wide.right, piece.box.right))
-    if seen.height > 0:
-        part = piece.part[seen.shifted(-piece.box.top, -piece.box.left).slices]
-        own[seen.shifted(-wide.top, -wide.left).slices] = part
-    inner = band.shifted(-wide.top, -wide.left).slices
-    weight = feather_weight(own, feather)[inner]
-    weight[missing[band.slices] & ~own[inner]] = 0
-    return weight
+    part = piece.part[seen.shifted(-piece.box.top, -piece.box.left).slices]
+    own[seen.shifted(-wide.top, -wide.left).slices] = part
+    return feather_weight(own, feather)[band.shifted(-wide.top, -wide.left).slices]
 
 
 def _white(dtype: np.dtype[Any]) -> int:

@@ -94,7 +94,7 @@ def grow(hole: Hole, radius: float) -> Hole:
     box = bounding_box(hole)
     if box is None or radius == 0:
         return grown
-    zone = box.widened(int(abs(radius)) + 1, (hole.shape[0], hole.shape[1])).slices
+    zone = box.widened(int(abs(radius)), (hole.shape[0], hole.shape[1])).slices
     if radius > 0:
         grown[zone] = squared_distance(hole[zone], int(radius)) <= radius**2
     else:
@@ -117,7 +117,7 @@ def feather_weight(hole: Hole, radius: float) -> NDArray[np.float32]:
     box = bounding_box(hole)
     if box is None or radius <= 1:
         return weight
-    zone = box.widened(int(radius) + 1, (hole.shape[0], hole.shape[1])).slices
+    zone = box.widened(int(radius), (hole.shape[0], hole.shape[1])).slices
     distance = np.sqrt(squared_distance(hole[zone], int(np.ceil(radius))), dtype=np.float32)
     nearness = np.clip(1 - distance / np.float32(radius), 0, 1)
     weight[zone] = nearness * nearness * (3 - 2 * nearness)  # smoothstep: flat at both ends

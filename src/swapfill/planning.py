@@ -25,12 +25,10 @@ SMALLEST_SIDE = 128  # the lowest scale of the networks; a side is this times a 
 _LARGEST_SHARE = 0.55
 # Hole pixels that are at most this far apart (rows and columns) are one hole from the start.
 _REACH = 8
-# A hole is cut where it is this much narrower than it is long...
+# A hole is cut where it is this much narrower than it is long; looked for in the middle third, at
+# about so many places.
 _SLENDER = 8
-# (looked for in the middle third, at about this many places)
 _PLACES = 64
-# ...if filling the pieces then takes at most this share of the time of filling it at once.
-_WORTHWHILE = 0.5
 # A window in which less is known is made larger: there would be too little to copy from.
 _LEAST_KNOWN = 0.25
 # Known pixels that the alignment of colours looks at, on each side of a piece.
@@ -98,7 +96,7 @@ def plan_windows(hole: Hole, margin: int = 0) -> list[Piece]:
         so that the large ones see less that is missing. Empty where there is no hole.
     """
     rule = _Rule((hole.shape[0], hole.shape[1]), margin)
-    parts = [part for whole in components(hole, _REACH) for part in _cut_up(whole, rule)]
+    parts = [part for whole in components(hole, _REACH) for part in _cut_up(whole)]
     boxes = np.array([part.box for part in parts]).reshape(-1, 4)
     sides = np.array([_side_with_enough_known(part.box, hole, rule) for part in parts])
     pieces = []
@@ -109,21 +107,15 @@ def plan_windows(hole: Hole, margin: int = 0) -> list[Piece]:
     return sorted(pieces, key=lambda piece: piece.window.side)
 
 
-def _cut_up(whole: Component, rule: _Rule) -> list[Component]:
-    """Cut a hole in two, and in two again, as long as that makes the windows much cheaper."""
+def _cut_up(whole: Component) -> list[Component]:
+    """Cut a hole in two where it is narrow, and in two again, down to the smallest window.
+
+    Cutting too often does no harm: what fits one window is put together again at the end.
+    """
     if max(whole.box.height, whole.box.width) <= SMALLEST_SIDE * _LARGEST_SHARE:
         return [whole]
-    pieces = [piece for half in _halves(whole) for piece in _cut_up(half, rule)]
-    cost = sum(_cost(rule.side_of(piece.box)) for piece in pieces)
-    side = rule.side_of(whole.box)
-    reduced = side > LARGEST_RESOLUTION  # better many windows than one that is not sharp
-    worthwhile = reduced or cost <= _WORTHWHILE * _cost(side)
-    return pieces if pieces and worthwhile else [whole]
-
-
-def _cost(side: int) -> int:
-    """Compare windows by time: between its square (translation) and fourth power (matching)."""
-    return side**3
+    halves = _halves(whole)
+    return [piece for half in halves for piece in _cut_up(half)] if halves else [whole]
 
 
 def _halves(whole: Component) -> list[Component]:
@@ -168,7 +160,8 @@ def _side_with_enough_known(box: Box, hole: Hole, rule: _Rule) -> int:
     side, largest = rule.side_of(box), int(rule.sides[-1])
     while side < largest:
         seen = rule.window(box, side).inside(rule.size)
-        if hole[seen.slices].mean() <= 1 - _LEAST_KNOWN:
+        step = max(side // 256, 1)  # a sample of some 65,000 pixels is enough
+        if hole[seen.slices][::step, ::step].mean() <= 1 - _LEAST_KNOWN:
             break
         side *= 2
     return side
