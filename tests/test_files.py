@@ -87,6 +87,15 @@ def test_a_new_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_a_file_is_replaced_in_one_step_and_never_written_into(tmp_path: Path) -> None:
+    target, other_name = tmp_path / "photo.png", tmp_path / "the same file"
+    target.write_bytes(b"old")
+    other_name.hardlink_to(target)
+    write_bytes_atomically(target, b"new")
+    assert (target.read_bytes(), other_name.read_bytes()) == (b"new", b"old")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
 def test_a_link_stays_a_link_and_its_target_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "target.png").write_bytes(b"old")
     link = tmp_path / "link.png"

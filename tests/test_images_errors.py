@@ -70,7 +70,7 @@ def test_a_truncated_file_is_refused(name: str, share: float) -> None:
 def test_damaged_bytes_never_end_in_another_exception(name: str) -> None:
     data = (LOSSLESS | LOSSY)[name]()
     random = np.random.default_rng(3)
-    for _ in range(20):
+    for _ in range(6):
         damaged = bytearray(data)
         for place in random.integers(0, len(data), 8):
             damaged[place] = random.integers(256)

@@ -244,7 +244,7 @@ def test_damaged_exif_is_kept_as_it_is(kind: str) -> None:
     assert again.info["exif"].removeprefix(b"Exif\0\0") == damaged[6:]
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_the_thumbnail_in_exif_goes_since_it_shows_the_old_picture(kind: str, order: str) -> None:
     thumbnail = b"\xff\xd8 the thing that was taken out \xff\xd9"

@@ -84,7 +84,7 @@ def encode(raster: Raster, metadata: Metadata, settings: TiffSettings | None) ->
     if settings is None:
         settings = _settings_for(raster, metadata)
     if settings.photometric == _WHITE_IS_ZERO and raster.bits >= 8:
-        raster = replace(raster, samples=_inverted_grey(raster))
+        raster = _inverted_grey(raster)
     if raster.bits == 1:
         compression = {_LZW: "tiff_lzw", _PACKBITS: "packbits", _PLAIN: "raw"} | _FAX
         plain = _saved(image_of(raster), compression.get(settings.compression, "tiff_deflate"))
@@ -185,7 +185,7 @@ def _raster_of_page(page: Any, name: str) -> Raster:
         raise ImageError(f"{name}: has {samples.shape[2]} samples a pixel, want {colours} or more")
     raster = Raster(samples, colours, bits=page.bitspersample, palette=_palette(page))
     if page.photometric == _WHITE_IS_ZERO:
-        raster = replace(raster, samples=_inverted_grey(raster))
+        raster = _inverted_grey(raster)
     extra = list(page.extrasamples)
     if not extra and samples.shape[2] == colours + 1:
         extra = [_UNASSOCIATED]  # not said; everybody takes a fourth sample of RGB for alpha
@@ -204,11 +204,13 @@ def _palette(page: Any) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | Non
     return np.pad(colours, ((0, 0), (0, 1)), constant_values=255)
 
 
-def _inverted_grey(raster: Raster) -> Samples:
-    """Turn grey round between "white is zero" and "black is zero"."""
+def _inverted_grey(raster: Raster) -> Raster:
+    """Turn "white is zero" and "black is zero" round; floating point would be rounded by it."""
+    if raster.samples.dtype.kind == "f":
+        return raster
     samples = raster.samples.copy()
     samples[..., 0] = raster.top - samples[..., 0]
-    return samples
+    return replace(raster, samples=samples)
 
 
 def _raster_by_pillow(page: Any, data: bytes, name: str, orientation: int) -> Raster:
@@ -225,6 +227,8 @@ def _raster_by_pillow(page: Any, data: bytes, name: str, orientation: int) -> Ra
                 f" in compression {page.compression}, want them uncompressed or deflated"
             )
         raster = raster_of(image, name)
+        if page.photometric == _WHITE_IS_ZERO and raster.bits > 8:
+            raster = _inverted_grey(raster)  # as Pillow itself does it up to 8 bits
     return replace(raster, samples=np.ascontiguousarray(to_stored(raster.samples, orientation)))
 
 
