@@ -22,6 +22,8 @@ from swapfill.config import (
 )
 
 _GROUPS = 8
+# A component of a unit vector of 256 is about this: He's deviation then starts the head at length 1.
+_HEAD_SCALE = FEATURE_CHANNELS**-0.5
 
 
 class Guess(NamedTuple):
@@ -126,7 +128,7 @@ class Image2Feature(nn.Module):
             if i < len(self.decoder) - 1:
                 x = torch.cat([x, skips[len(skips) - 2 - i]], dim=1)
             if self.head is not None and i == len(self.decoder) - 3:  # a quarter of the side
-                features = self.head(x)
+                features = self.head(x) * _HEAD_SCALE
         return Guess(_to_unit(x), features)
 
 
