@@ -301,6 +301,15 @@ def test_a_pillow_image_comes_back_as_it_went_in(mode: str) -> None:
     assert again.getpalette() == image.getpalette()
 
 
+def test_a_pillow_image_with_a_palette_keeps_its_transparency() -> None:
+    photo = Photograph.from_bytes(LOSSLESS["PNG P, transparency"]())
+    image = photo.to_pil()
+    assert photo.alpha is not None
+    np.testing.assert_array_equal(np.array(image.convert("RGBA"))[..., 3], photo.alpha)
+    again = Photograph.from_pil(image).alpha
+    np.testing.assert_array_equal(again, photo.alpha)
+
+
 def test_open_reads_by_content_and_save_writes_by_suffix(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(png(pillow_image("RGB")))
