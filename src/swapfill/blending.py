@@ -4,6 +4,10 @@ A translated picture covers the known side too, and is a little off in tone ther
 is known on a thin rim around the hole; spread over the hole as a membrane (a harmonic function with
 those values at its edge, as in Poisson blending) and added, it takes tint and seam away and keeps
 the texture. The paper aligns the colours of the boundary in the same place.
+
+The rim is one pixel and is taken as it is: what is fine along it dies out within as many pixels of
+depth, what is coarse reaches far. Averaging it first, over 4 x 8 pixels, measured worse: the seam's
+gradient was 1.74 x the truth's against 1.28 x, the l1 over the hole 16.4 % against 16.0 %.
 """
 
 import numpy as np
@@ -13,11 +17,8 @@ from swapfill.masks import Hole, bounding_box, grow
 
 Floats = NDArray[np.float32]
 
-RIM = 4  # pixels around the hole in which fill and picture are compared
+RIM = 1  # pixels around the hole in which fill and picture are compared
 
-# Their difference is averaged over 8 pixels along the rim, each way: the membrane is to carry tone,
-# not the texture that the fill cannot know.
-_STEPS = (1, 2, 4)
 _SWEEPS = 8  # of relaxation at each level; the error left is below a third of an 8-bit step
 
 
@@ -43,7 +44,7 @@ def align_rim(filled: Floats, picture: Floats, hole: Hole) -> Floats:
     if rim.any():
         # Planes [3, H, W] here: faster by half than [H, W, 3], which has a mask to stretch.
         offset = np.ascontiguousarray(np.moveaxis(picture[zone] - inside, -1, 0))
-        membrane = _spread(_averaged(offset, rim), rim, missing)
+        membrane = _spread(np.where(rim, offset, 0), rim, missing)
         inside = np.clip(inside + np.moveaxis(membrane, 0, -1), 0, 1)
     np.copyto(aligned[zone], inside, where=missing[..., None])
     return aligned
@@ -60,26 +61,6 @@ def composite(weight: Hole | Floats, filled: Floats, picture: Floats) -> Floats:
     share = weight[..., None].astype(np.float32)
     fill = np.clip(filled, 0, 1)
     return np.where(share == 0, picture, share * fill + (1 - share) * picture)
-
-
-def _averaged(values: Floats, rim: Hole) -> Floats:
-    """Average along the rim, and once more with less weight for what stands out."""
-    weight = rim.astype(np.float32)
-    mean = _normalised_blur(values, weight)
-    deviation = np.square(values - mean).sum(axis=0)
-    typical = np.median(deviation[rim]) + np.float32(1e-8)
-    return _normalised_blur(values, weight / (1 + deviation / typical))
-
-
-def _normalised_blur(values: Floats, weight: Floats) -> Floats:
-    """Average each neighbourhood's values by their weight; 0 where there is no weight at all."""
-    both = np.concatenate([values * weight, weight[None]])
-    for lines in (both.swapaxes(1, 2), both):
-        for step in _STEPS:  # each doubles the length of the box: first to one side, then back
-            lines[:, :, step:] += lines[:, :, :-step]
-        for step in _STEPS:
-            lines[:, :, :-step] += lines[:, :, step:]
-    return np.asarray(both[:-1] / np.maximum(both[-1], np.float32(1e-6)), np.float32)
 
 
 def _spread(values: Floats, rim: Hole, missing: Hole) -> Floats:
