@@ -39,6 +39,12 @@ def test_sums_are_those_of_sha256sum(made_up: Path) -> None:
         assert digest == hashlib.sha256((made_up / name).read_bytes()).hexdigest()
 
 
+def test_sums_do_not_count_their_own_file(made_up: Path) -> None:
+    before = (made_up / "SHA256SUMS").read_text()
+    write_sums(made_up)
+    assert (made_up / "SHA256SUMS").read_text() == before
+
+
 def test_a_whole_bundle_verifies_every_file(made_up: Path) -> None:
     names = Bundle.open(made_up).verify()
     assert names == sorted(p.name for p in made_up.iterdir() if p.name != "SHA256SUMS")

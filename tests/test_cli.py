@@ -659,3 +659,4 @@ def test_a_bar_is_shown_on_a_terminal_alone(
         said = capsys.readouterr()
         assert said.out == ""
         assert ("working" in said.err) is shown
+        assert bool(said.err) is shown
