@@ -1,3 +1,4 @@
+import json
 import logging
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from swapfill.bundle import write_sums
 from swapfill.config import FillSettings
 from swapfill.engines.interface import Engine
 from swapfill.errors import ConfigError, ImageError, MaskError, NoKnownPatchError
@@ -250,6 +252,7 @@ def test_a_reduced_window_is_filled_at_the_resolution_of_the_picture(
         (np.full((9, 9, 3), np.nan, np.float32), "NaN"),
         (np.full((9, 9, 3), np.inf), "infinity"),
         (np.full((9, 9, 3), 200.0), "200 to 200, want numbers from 0 to 1"),
+        (np.full((9, 9, 3), -1.0), "-1 to -1, want numbers from 0 to 1"),
         (np.zeros((9, 9, 2), np.uint8), r"\(9, 9, 2\), want \[height, width, 3\]"),
         (np.zeros((9, 9), np.uint8), r"\(9, 9\)"),
         (np.zeros((0, 9, 3), np.uint8), r"\(0, 9, 3\)"),
@@ -312,6 +315,12 @@ def test_a_pillow_image_comes_back_in_its_mode(mode: str) -> None:
     np.testing.assert_array_equal(np.asarray(result)[~hole], np.asarray(image)[~hole])
 
 
+def test_a_pillow_image_without_a_mask_is_filled_where_it_is_transparent() -> None:
+    picture = np.full((30, 40, 4), 200, np.uint8)
+    picture[10, 12] = 0
+    assert painter()(Image.fromarray(picture)).getpixel((12, 10)) == (200, 200, 200, 255)
+
+
 def test_a_path_comes_back_as_a_pillow_image(tmp_path: Path) -> None:
     Image.new("RGB", (40, 30), (200, 180, 190)).save(tmp_path / "photo.png")
     Image.new("L", (40, 30), 0).save(tmp_path / "mask.png")
@@ -356,6 +365,31 @@ def test_a_file_is_filled_into_another_of_its_format(tmp_path: Path) -> None:
     np.testing.assert_array_equal(result, painter().fill(picture, hole))
 
 
+def test_alpha_stays_as_it_is_where_a_mask_says_what_to_fill(tmp_path: Path) -> None:
+    Image.new("RGBA", (40, 30), (200, 180, 190, 100)).save(tmp_path / "photo.png")
+    Image.new("L", (40, 30)).save(tmp_path / "mask.png")
+    mask = Image.new("L", (40, 30))
+    mask.putpixel((12, 10), 255)
+    mask.save(tmp_path / "mask.png")
+    painter().inpaint_file(tmp_path / "photo.png", tmp_path / "mask.png", tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as result:
+        assert result.getpixel((12, 10)) == (200, 180, 190, 100)
+
+
+def test_a_mask_of_another_size_is_refused_unless_it_is_to_fit(tmp_path: Path) -> None:
+    photo, mask, output = (tmp_path / name for name in ("photo.png", "mask.png", "out.png"))
+    picture = np.full((30, 40, 3), 200, np.uint8)
+    picture[:15] = 0
+    Image.fromarray(picture).save(photo)
+    Image.fromarray(np.repeat(np.array([[255], [0]], np.uint8), 2, axis=1)).save(mask)
+    with pytest.raises(MaskError, match="is 2 x 2 pixels"):
+        painter().inpaint_file(photo, mask, output)
+    assert not output.exists()
+    painter().inpaint_file(photo, mask, output, fit_mask=True)
+    with Image.open(output) as result:
+        assert result.getpixel((3, 3)) == (200, 200, 200)
+
+
 def test_a_file_without_a_mask_is_filled_where_it_is_transparent(tmp_path: Path) -> None:
     picture = np.full((30, 40, 4), 200, np.uint8)
     picture[10:14, 10:14] = 0
@@ -379,9 +413,12 @@ def test_a_loaded_bundle_fills_what_is_missing_and_nothing_else(
     assert (result[hole] > 0).any(axis=-1).mean() > 0.9
 
 
-def test_settings_of_the_caller_override_those_of_the_bundle(tiny_bundle: Path) -> None:
-    kept = Inpainter.load(tiny_bundle, device="cpu")
-    asked = Inpainter.load(tiny_bundle, device="cpu", grow=7)
-    assert asked.settings == kept.settings.model_copy(update={"grow": 7})
+def test_settings_of_the_caller_override_those_of_the_bundle(own_bundle: Path) -> None:
+    config = json.loads((own_bundle / "config.json").read_text())
+    config["fill"] |= {"grow": 2, "feather": 3}
+    (own_bundle / "config.json").write_text(json.dumps(config))
+    write_sums(own_bundle)
+    asked = Inpainter.load(own_bundle, device="cpu", grow=7).settings
+    assert (asked.grow, asked.feather) == (7, 3)
     with pytest.raises(ConfigError, match="settings: grown is not a setting"):
-        Inpainter.load(tiny_bundle, grown=7)
+        Inpainter.load(own_bundle, grown=7)

@@ -66,14 +66,22 @@ def cut_known(picture: NDArray[Any], hole: Hole, window: Window) -> tuple[Floats
     for top in range(0, side, _ROWS_AT_ONCE):
         rows = slice(top, min(top + _ROWS_AT_ONCE, side))
         first, last = rows.start * scale, rows.stop * scale
-        squares = (rows.stop - rows.start, scale, side, scale)
-        colours = _cut_rows(picture, window, first, last)
-        if scale > 1:
-            colours = colours.reshape(*squares, -1).mean(axis=(1, 3), dtype=np.float32)
-        known[rows] = colours
-        missing[rows] = _cut_rows(hole, window, first, last).reshape(squares).any(axis=(1, 3))
+        known[rows] = _summed(_cut_rows(picture, window, first, last), scale) / scale**2
+        missing[rows] = _summed(_cut_rows(hole, window, first, last)[..., None], scale)[..., 0] > 0
     known[missing] = 0
     return known, missing
+
+
+def _summed(values: NDArray[Any], scale: int) -> Floats:
+    """Add up squares of scale x scale pixels, [H, W, C]."""
+    # Line by line: 20 times as fast as one reduction over two axes, as NumPy has it.
+    by_rows = values[0::scale].astype(np.float32)
+    for i in range(1, scale):
+        by_rows += values[i::scale]
+    total = by_rows[:, 0::scale]
+    for i in range(1, scale):
+        total = total + by_rows[:, i::scale]
+    return total
 
 
 def enlarged(values: Floats, window: Window, box: Box) -> Floats:
@@ -107,11 +115,13 @@ def enlarged(values: Floats, window: Window, box: Box) -> Floats:
 
 def _cut_rows(picture: NDArray[Element], window: Window, first: int, last: int) -> NDArray[Element]:
     """Cut out rows first..last of a window, mirrored at the border, again and again."""
-    box = window.box
-    rows = _mirrored(box.top + first, box.top + last, picture.shape[0])
-    columns = _mirrored(box.left, box.right, picture.shape[1])
-    cropped: NDArray[Element] = picture[np.ix_(rows, columns)]
-    return cropped
+    box, (height, width) = window.box, picture.shape[:2]
+    rows = _mirrored(box.top + first, box.top + last, height)
+    left, right = (min(max(edge, 0), width) for edge in (box.left, box.right))
+    # What lies in the picture is copied row by row: 10 times as fast as pixel by pixel.
+    before = picture[np.ix_(rows, _mirrored(box.left, min(box.right, left), width))]
+    after = picture[np.ix_(rows, _mirrored(max(right, box.left), box.right, width))]
+    return np.concatenate([before, picture[:, left:right][rows], after], axis=1)
 
 
 def _mirrored(first: int, last: int, length: int) -> NDArray[np.int64]:
