@@ -96,7 +96,7 @@ def _feature2image(settings: TrainSettings) -> Feature2ImageStage:
         guesser = Image2Feature(settings.image2feature)
         load_into(guesser, settings.image2feature_weights)
         _frozen(guesser)
-        stage.use_predictions(guesser, settings.query.prediction)
+        stage.use_predictions(guesser, settings.query)
     return stage
 
 

@@ -5,11 +5,12 @@ from torch import Tensor
 
 from swapfill import losses
 from swapfill.encoder import VGG19, CompactEncoder
+from swapfill.matching import swap_coherently
 from swapfill.networks import Feature2Image, FeatureImageDiscriminator, Image2Feature
 from swapfill.patch_swap import feature_hole, patch_swap
 from swapfill.training.data import Batch
 from swapfill.training.loop import Stage
-from swapfill.training.settings import LossSettings, OptimSettings
+from swapfill.training.settings import LossSettings, OptimSettings, QuerySettings
 
 JUDGED = ("relu1_2", "relu2_2", "relu3_1")  # layers of the perceptual loss
 
@@ -31,13 +32,13 @@ class Feature2ImageStage(Stage):
         super().__init__(network, optim)
         self.encoder, self.vgg, self.weights = encoder, vgg, weights
         self.guesser: Image2Feature | None = None
-        self.prediction = 0.0
+        self.query = QuerySettings()
         if judge is not None and weights.adversarial:
             self.set_judge(judge)
 
-    def use_predictions(self, guesser: Image2Feature, share: float) -> None:
+    def use_predictions(self, guesser: Image2Feature, settings: QuerySettings) -> None:
         """Ask patch-swap for the guess instead of the truth in a share of the pictures ([39])."""
-        self.guesser, self.prediction = guesser, share
+        self.guesser, self.query = guesser, settings
 
     def learn(self, batch: Batch) -> dict[str, Tensor]:
         """Do one step of the generator and, with an adversarial weight, one of D_2."""
@@ -49,31 +50,42 @@ class Feature2ImageStage(Stage):
             terms = self._terms(truth, hole, image)
             if self.judge is not None:
                 logits = self.judge(swapped, image).float()
-                terms["adversarial"] = self._fool(logits, hole)
+                terms["adversarial"] = self._fool(logits)
         total = sum(getattr(self.weights, name) * term for name, term in terms.items())
         self.optimizer.zero_grad()
         total.backward()
         self.optimizer.step()
         if self.judge is not None:
             fake = image.detach()
-            terms["discriminator"] = self._judge_half(swapped, truth, fake, hole, half)
+            terms["discriminator"] = self._judge_half(swapped, truth, fake, half)
         return {name: term.detach() for name, term in terms.items()}
 
     @torch.no_grad()
     def swapped(self, truth: Tensor, hole: Tensor) -> Tensor:
-        """Give F'_gt = swap(vgg(truth)), and F'_1 = swap(vgg(guess)) for the share asked for."""
+        """Give F'_1 = swap(vgg(guess)) for the share asked for, F'_gt = swap(vgg(truth)) after."""
         features = self.encoder(truth).float()
         cells = feature_hole(hole, features.shape[2])
-        query = features
-        taken = round(self.prediction * len(truth))
-        if self.guesser is not None and taken:
-            guess = self.guesser(torch.where(hole, 0.0, truth)[:taken], hole[:taken])
-            guessed = torch.where(hole[:taken], guess.image.float(), truth[:taken])
-            asked = self.encoder(guessed).float()
-            query = torch.cat([asked, features[taken:]])
-            # Known cells next to the hole see the guess through their field of view, as they will.
-            features = torch.cat([asked, features[taken:]])
-        return patch_swap(query, cells, values=features)
+        taken = round(self.query.prediction * len(truth))
+        swapped = patch_swap(features[taken:], cells[taken:])
+        if self.guesser is None or not taken:
+            return swapped
+        predicted = self._from_predictions(self.guesser, truth[:taken], hole[:taken], cells[:taken])
+        return torch.cat([predicted, swapped])
+
+    def _from_predictions(
+        self, guesser: Image2Feature, truth: Tensor, hole: Tensor, cells: Tensor
+    ) -> Tensor:
+        """Swap as inference will: known cells by the hole see the guess in their field of view."""
+        guess = guesser(torch.where(hole, 0.0, truth), hole)
+        asked = self.encoder(torch.where(hole, guess.image.float(), truth)).float()
+        if self.query.matching == "literal":
+            return patch_swap(asked, cells)
+        expected = [None] * len(asked) if guess.features is None else list(guess.features)
+        maps = [
+            swap_coherently(f, h, e, None, 1, self.query.bonus)[0]
+            for f, h, e in zip(asked, cells, expected, strict=True)
+        ]
+        return torch.stack(maps)
 
     def _terms(self, truth: Tensor, hole: Tensor, image: Tensor) -> dict[str, Tensor]:
         weight = 1 + (self.weights.hole_weight - 1) * hole.float()
@@ -86,14 +98,12 @@ class Feature2ImageStage(Stage):
             terms["perceptual"] = losses.feature_distance(found, wanted, everywhere)
         return terms
 
-    def _fool(self, logits: Tensor, hole: Tensor) -> Tensor:
+    def _fool(self, logits: Tensor) -> Tensor:
         if self.weights.kind == "hinge":
             return losses.hinge_for_generator(logits)
         return losses.adversarial_for_generator(logits)
 
-    def _judge_half(
-        self, swapped: Tensor, truth: Tensor, fake: Tensor, hole: Tensor, half: bool
-    ) -> Tensor:
+    def _judge_half(self, swapped: Tensor, truth: Tensor, fake: Tensor, half: bool) -> Tensor:
         assert self.judge is not None
         assert self.judge_optimizer is not None
         with torch.autocast(truth.device.type, torch.bfloat16, enabled=half):

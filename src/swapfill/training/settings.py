@@ -65,6 +65,8 @@ class QuerySettings(Settings):
     """What patch-swap is asked for while Feature2Image trains (section 3.3.3)."""
 
     prediction: Share = 0.0  # share of queries from Image2Feature's guess; the rest is the truth
+    matching: Literal["literal", "coherent"] = "coherent"  # of predictions; the truth: literal
+    bonus: Weight = 0.1  # of coherent matching
 
 
 class TrainSettings(Settings):
