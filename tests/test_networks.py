@@ -401,9 +401,10 @@ def test_the_feature_discriminator_brings_the_picture_to_the_maps_size_then_join
 
 @pytest.mark.parametrize("side", [32, 128])  # relu4_1 and relu2_1 of a picture of 256
 def test_the_feature_discriminator_takes_maps_of_other_strides(side: int) -> None:
-    assert feature_judge()(torch.rand(1, 6, side, side), torch.rand(1, 3, 256, 256)).shape == (
-        (1, 1, 30, 30)
-    )
+    judge, image = feature_judge(), torch.rand(1, 3, 256, 256)
+    one, other = (judge(torch.rand(1, 6, side, side), image) for _ in range(2))
+    assert one.shape == (1, 1, 30, 30)
+    assert not torch.equal(one, other)
 
 
 def test_a_logit_of_the_pair_discriminator_sees_70_pixels() -> None:

@@ -243,9 +243,11 @@ def test_no_block_is_larger_than_asked_or_than_one_row(monkeypatch: pytest.Monke
 
 def test_half_precision_around_it_changes_nothing() -> None:
     features, hole = random_map(8, 32)[None], hole_of(HOLES["centre"])[None]
-    wanted = patch_swap(features, hole)
+    wanted = match(features[0], hole[0], features[0])
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(patch_swap(features, hole), wanted)
+        found = match(features[0], hole[0], features[0])
+    assert torch.equal(found.similarity, wanted.similarity)
+    assert torch.equal(found.candidate, wanted.candidate)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
@@ -262,6 +264,7 @@ def test_a_gradient_reaches_what_is_copied_and_not_what_asks() -> None:
     values = random_map(1)[None].requires_grad_()
     patch_swap(features, hole, values=values).sum().backward()
     assert features.grad is None
+    assert not match(features[0], hole[0], features[0]).similarity.requires_grad
     assert values.grad is not None
     # every cell of the hole hands its gradient, 1 in all, to what it was copied from
     assert values.grad.sum() == pytest.approx(values.numel())

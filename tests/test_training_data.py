@@ -1,5 +1,6 @@
 import io
 import itertools
+import struct
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -94,6 +95,29 @@ def test_what_cannot_be_read_is_skipped_with_a_note_that_names_it(
     assert len(skipped) == 2
     assert skipped[0].startswith(f"{source}: b.jpg: ")
     assert skipped[1].startswith(f"{source}: cut.png: ")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError]
+)
+def test_whatever_a_damaged_file_raises_only_skips_it(
+    error: type[Exception],
+    members: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Flipped bytes made Pillow raise each of the first three."""
+    decode = data._rgb
+
+    def fail(content: bytes) -> Pixels:
+        if content == members["a.png"]:
+            raise error("damaged")
+        return decode(content)
+
+    monkeypatch.setattr(data, "_rgb", fail)
+    store, skipped = opened([as_folder(members, tmp_path / "photos")], tmp_path / "cache")
+    assert len(store) == 2
+    assert skipped[0] == f"{tmp_path / 'photos'}: a.png: damaged"
 
 
 def test_several_sources_follow_each_other(members: dict[str, bytes], tmp_path: Path) -> None:

@@ -171,6 +171,8 @@ def test_a_signal_ends_the_run_after_its_step_with_the_state_saved(
 
 
 def test_a_second_signal_does_what_it_did_before(tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+
     def stop(_: Progress) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
