@@ -150,6 +150,11 @@ def test_a_batch_equals_its_maps_one_by_one() -> None:
         assert torch.equal(found[i : i + 1], patch_swap(features[i : i + 1], hole[i : i + 1]))
 
 
+def test_a_batch_of_no_map_stays_one() -> None:
+    features, hole = torch.rand(0, 3, 8, 9), torch.zeros(0, 1, 8, 9, dtype=torch.bool)
+    assert patch_swap(features, hole).shape == (0, 3, 8, 9)
+
+
 def test_ties_go_to_the_first_candidate_in_reading_order() -> None:
     hole = hole_of(HOLES["centre"])
     flat = torch.ones(4, 8, 9)

@@ -74,7 +74,7 @@ def patch_swap(
         paste(v, h, match(f, h, k)) if bool(h.any()) else v
         for f, h, k, v in zip(features, hole, keys, values, strict=True)
     ]
-    return torch.stack(swapped)
+    return torch.stack(swapped) if swapped else values  # a batch of none stays one
 
 
 def feature_hole(hole: Tensor, side: int) -> Tensor:
