@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from swapfill import losses
 from swapfill.encoder import VGG19, CompactEncoder
 from swapfill.errors import ConfigError
+from swapfill.matching import swap_coherently
 from swapfill.networks import Guess, Image2Feature, initialise
 from swapfill.patch_swap import feature_hole, patch_swap
 from swapfill.random_holes import centre_hole
@@ -233,17 +234,6 @@ def test_what_is_learned_is_the_weighted_sum_of_the_terms(
         torch.testing.assert_close(whole, added, atol=1e-5, rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["image2feature", "feature2image"])
-def test_the_kind_of_adversarial_loss_is_a_switch(name: str, weights: dict[str, str]) -> None:
-    found = {}
-    for kind in ("bce", "hinge"):
-        settings = config(name, weights, loss={"kind": kind}, discriminator={"norm": "none"})
-        _, terms = learned(settings, batch())
-        found[kind] = float(terms["adversarial"]), float(terms["discriminator"])
-    assert found["bce"][0] > 0
-    assert found["bce"] != pytest.approx(found["hinge"])
-
-
 class Spy(nn.Module):
     """A discriminator that keeps what it is shown."""
 
@@ -257,9 +247,10 @@ class Spy(nn.Module):
         return cast(Tensor, self.inner(first, second))
 
 
-def spied(name: str, weights: dict[str, str]) -> tuple[Stage, Spy, nn.Module]:
+def spied(name: str, weights: dict[str, str], *, kind: str = "bce") -> tuple[Stage, Spy, nn.Module]:
     """A stage whose judge is watched, and a copy of the judge as it was at the start."""
-    stage = build_stage(config(name, weights, discriminator={"norm": "none"}))
+    plain = {"norm": "none"}
+    stage = build_stage(config(name, weights, discriminator=plain, loss={"kind": kind}))
     assert stage.judge is not None
     spy, start = Spy(stage.judge), copy.deepcopy(stage.judge)
     stage.judge = spy
@@ -298,6 +289,23 @@ def test_the_discriminator_learns_from_its_own_loss_alone(
         assert wanted.grad is not None
         assert found.grad is not None
         torch.testing.assert_close(found.grad, wanted.grad)
+
+
+@pytest.mark.parametrize("name", ["image2feature", "feature2image"])
+def test_the_kind_of_adversarial_loss_is_a_switch(name: str, weights: dict[str, str]) -> None:
+    for kind in ("bce", "hinge"):
+        stage, spy, start = spied(name, weights, kind=kind)
+        found = stage.learn(batch())
+        with torch.no_grad():
+            fooled, real, fake = (start(*shown) for shown in spy.shown)
+        if kind == "bce":
+            generator = losses.adversarial_for_generator(fooled)
+            discriminator = losses.adversarial_for_discriminator(real, fake)
+        else:
+            generator = losses.hinge_for_generator(fooled)
+            discriminator = losses.hinge_for_discriminator(real, fake)
+        torch.testing.assert_close(found["adversarial"], generator)
+        torch.testing.assert_close(found["discriminator"], discriminator)
 
 
 def test_the_first_discriminator_sees_the_incomplete_picture_and_the_composite(
@@ -413,8 +421,8 @@ def test_a_toy_is_learned(name: str, weights: dict[str, str]) -> None:
     assert falls[-1] < 0.9 * falls[0]
 
 
-def feature2image(weights: dict[str, str], prediction: float) -> Feature2ImageStage:
-    query = {"prediction": prediction}
+def feature2image(weights: dict[str, str], prediction: float, **more: Any) -> Feature2ImageStage:
+    query = {"prediction": prediction, **more}
     stage = build_stage(config("feature2image", weights, query=query, loss={"adversarial": 0}))
     assert isinstance(stage, Feature2ImageStage)
     return stage
@@ -428,12 +436,13 @@ def test_feature2image_is_given_the_swapped_features_of_the_truth(weights: dict[
     assert stage.guesser is None
 
 
+@pytest.mark.parametrize("matching", ["literal", "coherent"])
 @pytest.mark.parametrize(("share", "guessed"), [(0.5, 2), (1.0, 4), (0.25, 1)])
 def test_a_share_of_the_batch_is_asked_by_the_guess(
-    share: float, guessed: int, weights: dict[str, str]
+    share: float, guessed: int, matching: str, weights: dict[str, str]
 ) -> None:
     """Fine-tuning of [39]: features of the guess, composited with the known pixels."""
-    stage, given = feature2image(weights, share), batch(size=4)
+    stage, given = feature2image(weights, share, matching=matching, bonus=0.2), batch(size=4)
     found = stage.swapped(given.truth, given.hole)
     plain = feature2image(weights, 0.0).swapped(given.truth, given.hole)
     assert [bool((a != b).any()) for a, b in zip(found, plain, strict=True)] == [
@@ -442,9 +451,32 @@ def test_a_share_of_the_batch_is_asked_by_the_guess(
     assert stage.guesser is not None
     guess = stage.guesser(given.truth, given.hole).image
     features = stage.encoder(torch.where(given.hole, guess, given.truth))
-    wanted = patch_swap(features, feature_hole(given.hole, SIDE // 4))
+    cells = feature_hole(given.hole, SIDE // 4)
+    wanted = (
+        patch_swap(features, cells)
+        if matching == "literal"
+        else torch.stack(
+            [
+                swap_coherently(f, h, None, None, 1, 0.2)[0]
+                for f, h in zip(features, cells, strict=True)
+            ]
+        )
+    )
     torch.testing.assert_close(found[:guessed], wanted[:guessed], atol=1e-5, rtol=1e-4)
     assert not found.requires_grad
+
+
+def test_coherent_queries_are_the_expected_features_of_the_guess(weights: dict[str, str]) -> None:
+    stage, given = feature2image(weights, 1.0), batch()
+    image = torch.rand_like(given.truth)
+    expected = nn.functional.normalize(torch.rand(2, 256, SIDE // 4, SIDE // 4), dim=1)
+    stage.guesser = cast(Image2Feature, Painter(Guess(image, expected)))
+    found = stage.swapped(given.truth, given.hole)
+    features = stage.encoder(torch.where(given.hole, image, given.truth))
+    cells = feature_hole(given.hole, SIDE // 4)
+    for i in range(2):
+        wanted, _ = swap_coherently(features[i], cells[i], expected[i], None, 1, 0.1)
+        torch.testing.assert_close(found[i], wanted)
 
 
 def test_the_literal_centre_is_placed_in_the_picture() -> None:
