@@ -1,9 +1,9 @@
 """A bundle: one folder of weights and their config, checked.
 
-    config.json             what the networks are and how they are used (`BundleConfig`)
-    encoder.safetensors     image2feature.safetensors     feature2image[-SIDE].safetensors
-    README.md               the model card
-    SHA256SUMS              of all of the above
+config.json             what the networks are and how they are used (`BundleConfig`)
+encoder.safetensors     image2feature.safetensors     feature2image[-SIDE].safetensors
+README.md               the model card
+SHA256SUMS              of all of the above
 """
 
 import hashlib

@@ -16,8 +16,8 @@ from swapfill.patch_swap import (
     Match,
     candidates,
     match,
-    patch_products,
     paste,
+    patch_products,
     touching,
 )
 

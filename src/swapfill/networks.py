@@ -22,7 +22,7 @@ from swapfill.config import (
 )
 
 _GROUPS = 8
-# A component of a unit vector of 256 is about this: He's deviation then starts the head at length 1.
+# A component of a unit vector of 256 is about this: He's deviation starts the head at length 1.
 _HEAD_SCALE = FEATURE_CHANNELS**-0.5
 
 

@@ -11,12 +11,20 @@ from swapfill.engines.interface import Engine, Query
 Array = TypeVar("Array")
 
 
-def ladder(side: int, scales: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Give the scales at which a window of `side` pixels is filled: 128, 256, ... up to `side`."""
-    if scales is not None:
-        return scales
+def ladder(side: int, settings: FillSettings) -> tuple[int, ...]:
+    """Give the scales at which a window of `side` pixels is filled.
+
+    The paper's are 128, 256, ... up to `side`. Coherent matching needs only the first, to match,
+    and the last, to translate: matches are carried from one to the other, and what a scale between
+    them would translate is never looked at. (Measured with and without: the same figures.)
+    """
+    if settings.scales is not None:
+        return settings.scales
     count = max(1, (side // COARSEST).bit_length())
-    return tuple(COARSEST << i for i in range(count))
+    scales = tuple(COARSEST << i for i in range(count))
+    if settings.matching == "coherent" and count > 1:
+        return scales[0], scales[-1]
+    return scales
 
 
 def fill_windows(
@@ -47,15 +55,18 @@ def fill_windows(
     picture, missing = engine.put(np.where(hole[..., None], 0.0, incomplete), hole)
     filled: Array | None = None
     matched: Any = None
-    for scale in ladder(side, settings.scales):
+    for scale in ladder(side, settings):
         known, here = engine.resize(picture, scale), engine.shrink(missing, scale)
         expected: Array | None = None
         if filled is None:
             guess, expected = engine.infer(known, here)
         else:
             guess = engine.composite(here, engine.resize(filled, scale), known)
-        for again in range(1 + settings.refine):
-            query = Query(engine.encode(guess), here, expected, matched, again > 0)
+        for _ in range(1 + settings.refine):
+            keys = None
+            if settings.matching == "blurred":
+                keys = _blurred(engine, guess, here, known, scale)
+            query = Query(engine.encode(guess), here, expected, keys, matched)
             swapped, matched = engine.swap(query, settings)
             filled = engine.translate(swapped)
             if settings.tone:
@@ -63,3 +74,9 @@ def fill_windows(
             guess, expected = engine.composite(here, filled, known), None
     assert filled is not None
     return engine.get(engine.resize(filled, side))
+
+
+def _blurred(engine: Engine[Array], guess: Array, hole: Array, known: Array, side: int) -> Array:
+    """Encode the guess among known pixels as blurry as it is: of half their resolution."""
+    soft = engine.resize(engine.resize(known, side // 2), side)
+    return engine.encode(engine.composite(hole, guess, soft))

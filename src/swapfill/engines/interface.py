@@ -20,15 +20,16 @@ class Query(Generic[Array]):
     """What patch-swap is asked at one scale.
 
     `features` are of the guess composited with the known pixels, [B, 256, S/4, S/4]; `hole` is R
-    at this scale; `expected` is Image2Feature's feature head, where there is one; `matched` is what
-    the last swap found: at the same scale if `again`, else at the scale below.
+    at this scale; `expected` is Image2Feature's feature head, where there is one; `keys` is what
+    both sides are compared by, if not `features`; `matched` is what the last swap found, at this
+    scale or one below.
     """
 
     features: Array
     hole: Array
     expected: Array | None = None
+    keys: Array | None = None
     matched: Any = None
-    again: bool = False
 
 
 class Engine(Protocol[Array]):

@@ -17,7 +17,7 @@ from swapfill.engines.interface import Query
 from swapfill.errors import BundleError, DeviceError
 from swapfill.matching import swap_coherently
 from swapfill.networks import Feature2Image, Image2Feature
-from swapfill.patch_swap import Match, patch_swap
+from swapfill.patch_swap import patch_swap
 from swapfill.weights import load_into
 
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -109,19 +109,21 @@ class TorchEngine:
     def swap(self, query: Query[Tensor], settings: FillSettings) -> tuple[Tensor, Any]:
         """Patch-swap: give F'_1, and what was matched, for the next call."""
         cells = self.shrink(query.hole, query.features.shape[2])
-        if settings.matching == "literal":
-            return patch_swap(query.features, cells), None
+        if settings.matching != "coherent":
+            asked = query.features if query.keys is None else query.keys
+            return patch_swap(asked, cells, values=query.features), None
         swapped, found = [], []
-        before: list[Match | None] = query.matched or [None] * len(cells)
-        for i, coarse in enumerate(before):
+        side = cells.shape[2]
+        before, matches = query.matched or (side, [None] * len(cells))
+        factor = side // before
+        for i, coarse in enumerate(matches):
             expected = None if query.expected is None else query.expected[i]
-            factor = 1 if query.again else 2
             one, its = swap_coherently(
                 query.features[i], cells[i], expected, coarse, factor, settings.bonus
             )
             swapped.append(one)
             found.append(its)
-        return torch.stack(swapped), found
+        return torch.stack(swapped), (side, found)
 
     @torch.inference_mode()
     def translate(self, swapped: Tensor) -> Tensor:
@@ -212,7 +214,7 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
 
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     if device.type != "cpu" or platform.system() != "Linux":
         return False
     try:

@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from swapfill.bundle import Bundle
+from swapfill.engines import load_engine
+from swapfill.engines.torch_engine import TorchEngine, choose_device, choose_precision
+from swapfill.errors import BundleError, DeviceError
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_bundle: Path) -> TorchEngine:
+    engine = load_engine("auto", Bundle.open(tiny_bundle), device="cpu", precision="fp32")
+    assert isinstance(engine, TorchEngine)
+    return engine
+
+
+def test_an_unknown_engine_is_refused_with_the_choices(tiny_bundle: Path) -> None:
+    with pytest.raises(DeviceError, match="engine 'jax' is not there, want one of auto, torch"):
+        load_engine("jax", Bundle.open(tiny_bundle))
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", ""])
+def test_an_unknown_device_is_refused(device: str) -> None:
+    with pytest.raises(DeviceError, match="is unknown, want"):
+        choose_device(device)
+
+
+def test_a_device_that_is_not_here_is_refused() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    with pytest.raises(DeviceError, match="'cuda' is not on this machine, want one of cpu"):
+        choose_device("cuda")
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(DeviceError, match="precision 'int3' is unknown, want auto, fp32, bf16"):
+        choose_precision("int3", torch.device("cpu"))
+
+
+def test_windows_come_back_from_the_device_as_they_went(engine: TorchEngine) -> None:
+    pictures = np.random.default_rng(0).random((2, 8, 8, 3), dtype=np.float32)
+    holes = np.zeros((2, 8, 8), bool)
+    holes[1, 2:4, 5:] = True
+    image, hole = engine.put(pictures, holes)
+    assert image.shape == (2, 3, 8, 8)
+    assert hole.shape == (2, 1, 8, 8)
+    np.testing.assert_array_equal(engine.get(image), pictures)
+    np.testing.assert_array_equal(hole[:, 0].numpy(), holes)
+
+
+def test_a_cell_is_missing_if_any_pixel_of_it_is(engine: TorchEngine) -> None:
+    hole = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    hole[0, 0, 3, 4] = True
+    assert engine.shrink(hole, 2)[0, 0].tolist() == [[False, True], [False, False]]
+
+
+def test_the_guess_keeps_known_pixels_bit_for_bit(engine: TorchEngine) -> None:
+    image = torch.rand(1, 3, 128, 128)
+    hole = torch.zeros(1, 1, 128, 128, dtype=torch.bool)
+    hole[:, :, 40:80, 30:90] = True
+    guess, expected = engine.infer(image, hole)
+    known = ~hole.expand_as(image)
+    assert torch.equal(guess[known], image[known])
+    assert expected is not None
+    assert expected.shape == (1, 256, 32, 32)
+
+
+def test_half_precision_stays_near_full(tiny_bundle: Path, engine: TorchEngine) -> None:
+    half = load_engine("torch", Bundle.open(tiny_bundle), device="cpu", precision="bf16")
+    image = torch.rand(1, 3, 128, 128)
+    full = engine.encode(image)
+    assert float((half.encode(image) - full).abs().mean() / full.abs().mean()) < 0.02
+
+
+def test_weights_of_another_architecture_name_the_first_tensor(own_bundle: Path) -> None:
+    from swapfill.bundle import write_sums
+
+    config = own_bundle / "config.json"
+    text = config.read_text().replace('"width": 4', '"width": 8')
+    config.write_text(text)
+    write_sums(own_bundle)
+    with pytest.raises(BundleError, match=r"encoder\.safetensors: tensor layers\.0\.weight is"):
+        load_engine("torch", Bundle.open(own_bundle))
