@@ -511,3 +511,12 @@ def test_parameters_count_as_the_papers_table_of_layers_does() -> None:
     with torch.device("meta"):
         judge = ImagePairDiscriminator(DiscriminatorConfig())
     assert parameter_count(judge) == weights_of(table, 4) + 2 * (128 + 256 + 512)
+
+
+def test_an_untrained_feature_head_gives_vectors_of_about_unit_length() -> None:
+    network = aware(64, norm="group", head=True)
+    initialise(network, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = network(torch.rand(4, 3, 64, 64), square_hole(64, 4)).features
+    assert features is not None
+    assert 0.4 < float(features.norm(dim=1).mean()) < 2.5
