@@ -118,7 +118,7 @@ class FillSettings(Settings):
     scales: tuple[int, ...] | None = None
     refine: Annotated[int, Field(ge=0, le=8)] = 0  # further passes at each scale (section 4.3)
     matching: Matching = "coherent"
-    bonus: Annotated[float, Field(ge=0)] = 0.1  # of two neighbouring queries that agree
+    bonus: Share = 0.1  # of two neighbouring queries that agree, in units of cosine
     # Content coarser than this many pixels of the 128 scale is the guess's; 0: the translation's.
     tone: Annotated[float, Field(ge=0)] = 0.0
     grow: int = 0  # pixels the hole is grown by
