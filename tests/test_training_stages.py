@@ -578,7 +578,8 @@ def test_the_share_of_centre_holes_is_a_setting(
 ) -> None:
     def write(folder: Path) -> None:
         pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
-        Image.fromarray(pixels).save(folder / "a.png")
+        for name in ("a.png", "b.png"):
+            Image.fromarray(pixels).save(folder / name)
 
     centre = torch.from_numpy(centre_hole(SIDE))
     found = sources(holes, share, tmp_path, write)

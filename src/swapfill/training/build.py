@@ -1,6 +1,8 @@
 """From settings to a stage and its batches."""
 
+import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +10,7 @@ import torch
 from torch import nn
 
 from swapfill.encoder import VGG19, CompactEncoder, build_encoder
-from swapfill.errors import ConfigError
+from swapfill.errors import ConfigError, DataError
 from swapfill.networks import (
     Feature2Image,
     FeatureImageDiscriminator,
@@ -22,7 +24,8 @@ from swapfill.training.encoder_stage import EncoderStage
 from swapfill.training.feature2image_stage import Feature2ImageStage
 from swapfill.training.image2feature_stage import Image2FeatureStage
 from swapfill.training.loop import Stage
-from swapfill.training.settings import TrainSettings
+from swapfill.training.mask_folder import MaskFolder
+from swapfill.training.settings import DataSettings, TrainSettings
 from swapfill.weights import load_into
 
 
@@ -103,18 +106,39 @@ def _feature2image(settings: TrainSettings) -> Feature2ImageStage:
 def batch_source(
     settings: TrainSettings, on_skip: Callable[[str], None]
 ) -> Callable[[int], Iterator[data.Batch]]:
-    """Open the photographs; the answer gives the batches from a step on."""
-    store = data.PhotoStore.open(list(settings.data.sources), settings.data.cache, on_skip)
+    """Open the photographs; the answer gives the batches from a step on.
 
-    def draw(rng: np.random.Generator, side: int) -> npt.NDArray[np.bool_]:
-        if settings.data.holes == "centre" or rng.random() < settings.data.centre_share:
-            return centre_hole(side)
-        return mixed_hole(rng, (side, side))
+    Raises:
+        DataError: they cannot be read, are too few or too small.
+    """
+    return source_of(settings, open_photos(settings, on_skip))
+
+
+def open_photos(settings: TrainSettings, on_skip: Callable[[str], None]) -> data.PhotoStore:
+    """Open the photographs to learn from.
+
+    Raises:
+        DataError: they cannot be read, are too few or too small.
+    """
+    photos, side = _opened(settings, settings.data.sources, on_skip), settings.data.side
+    if settings.data.whole < 1 and photos.shortest < side:
+        raise DataError(
+            f"{_named(settings.data.sources)}: a picture's short side is {photos.shortest} pixels, "
+            f"want data.side, {side}, to cut from; or data.whole = 1 to resize whole pictures"
+        )
+    return photos
+
+
+def source_of(
+    settings: TrainSettings, photos: data.PhotoStore
+) -> Callable[[int], Iterator[data.Batch]]:
+    """Give what makes the batches from a step on, ahead of their use."""
+    draw = hole_source(settings.data)
 
     def start(step: int) -> Iterator[data.Batch]:
         return data.prefetch(
             data.batches(
-                store,
+                photos,
                 draw,
                 seed=settings.optim.seed,
                 batch_size=settings.optim.batch_size,
@@ -125,3 +149,55 @@ def batch_source(
         )
 
     return start
+
+
+def fixed_batches(
+    settings: TrainSettings, pictures: int, at_once: int, on_skip: Callable[[str], None]
+) -> list[data.Batch]:
+    """Cut the same batches at every start, whole pictures: of data.validation if it is there."""
+    sources = settings.data.validation or settings.data.sources
+    photos = _opened(settings, sources, on_skip)
+    at_once = min(at_once, pictures, len(photos))
+    source = data.batches(
+        photos,
+        hole_source(settings.data),
+        seed=0,
+        batch_size=at_once,
+        side=settings.data.side,
+        whole=1.0,
+        start=0,
+    )
+    return list(itertools.islice(source, min(pictures, len(photos)) // at_once))
+
+
+def _opened(
+    settings: TrainSettings, sources: tuple[Path, ...], on_skip: Callable[[str], None]
+) -> data.PhotoStore:
+    wanted = settings.data
+    store = data.PhotoStore.open(list(sources), wanted.cache, on_skip, unreadable=wanted.unreadable)
+    if len(store) < 2:
+        raise DataError(f"{_named(sources)}: holds one picture, want at least two")
+    return store
+
+
+def _named(sources: tuple[Path, ...]) -> str:
+    return ", ".join(map(str, sources))
+
+
+def hole_source(
+    settings: DataSettings,
+) -> Callable[[np.random.Generator, int], npt.NDArray[np.bool_]]:
+    """Give what draws a hole, [side, side], from a random generator.
+
+    Raises:
+        DataError: masks are asked for, and there are none or one is no hole.
+    """
+    if settings.masks is not None:
+        return MaskFolder.open(settings.masks).draw
+
+    def draw(rng: np.random.Generator, side: int) -> npt.NDArray[np.bool_]:
+        if settings.holes == "centre" or rng.random() < settings.centre_share:
+            return centre_hole(side)
+        return mixed_hole(rng, (side, side))
+
+    return draw

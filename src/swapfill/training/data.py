@@ -6,7 +6,6 @@ import json
 import os
 import queue
 import struct
-import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from torch import Tensor
 
 from swapfill.errors import DataError
 from swapfill.files import write_bytes_atomically
+from swapfill.training.sources import members, stamps_of
 
 Pixels = npt.NDArray[np.uint8]
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,11 @@ class PhotoStore:
     def __len__(self) -> int:
         return len(self._shapes)
 
+    @property
+    def shortest(self) -> int:
+        """The shortest side of any picture, in pixels."""
+        return int(self._shapes.min())
+
     def __getitem__(self, index: int) -> Pixels:
         height, width = self._shapes[index]
         flat = self._flat[self._starts[index] : self._starts[index + 1]]
@@ -54,30 +58,36 @@ class PhotoStore:
 
     @classmethod
     def open(
-        cls, sources: list[Path], cache: Path, on_skip: Callable[[str], None] = lambda _: None
+        cls,
+        sources: list[Path],
+        cache: Path,
+        on_skip: Callable[[str], None] = lambda _: None,
+        *,
+        unreadable: float = 1.0,
     ) -> "PhotoStore":
         """Open the decoded photographs of `sources`, decoding them into `cache` on first use.
 
         Args:
-            sources: tar files, and folders (searched through).
+            sources: tar files, folders (searched through), and .txt lists of one picture a line.
             cache: folder of the decoded file; its name depends on the names, sizes and times of
                 change of the tar files and of the pictures in the folders.
             on_skip: told of each picture that cannot be read.
+            unreadable: the share of such pictures above which all are refused.
 
         Raises:
-            DataError: a source is missing or no tar file, no picture in them can be read, or the
-                cache cannot be written.
+            DataError: a source is missing or no tar file, too few pictures in them can be read, one
+                vanished, or the cache cannot be written.
         """
         for source in sources:
             if not source.exists():
                 raise DataError(f"{source}: no such tar file or folder of photographs")
-        stamps = [stamp for source in sources for stamp in _stamps(source)]
+        stamps = [stamp for source in sources for stamp in stamps_of(source)]
         key = hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]
         pixels, index = cache / f"{key}.u8", cache / f"{key}.json"
         if not (index.exists() and pixels.exists()):
             try:
                 cache.mkdir(parents=True, exist_ok=True)
-                _decode(sources, pixels, index, on_skip)
+                _decode(sources, pixels, index, on_skip, unreadable)
             except OSError as error:
                 where = f"{error.filename or cache}: {error.strerror or error}"
                 raise DataError(f"{where}; photographs are decoded into {cache}") from None
@@ -85,60 +95,48 @@ class PhotoStore:
         return cls(np.memmap(pixels, dtype=np.uint8, mode="r"), shapes)
 
 
-def _stamps(source: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of a tar file, or of every picture in a folder."""
-    files = _pictures(source) if source.is_dir() else [source]
-    return [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-
-
-def _decode(sources: list[Path], pixels: Path, index: Path, on_skip: Callable[[str], None]) -> None:
+def _decode(
+    sources: list[Path],
+    pixels: Path,
+    index: Path,
+    on_skip: Callable[[str], None],
+    unreadable: float,
+) -> None:
     shapes: list[tuple[int, int]] = []
+    skipped: list[str] = []
     unfinished = pixels.with_suffix(f".{os.getpid()}.part")  # two runs may start at once
     try:
         with unfinished.open("wb") as out:
             for source in sources:
-                for name, data in _members(source):
+                for name, data in members(source):
                     try:
                         rgb = _rgb(data)
                     except _UNREADABLE as error:
-                        on_skip(f"{source}: {name}: {error}")
+                        skipped.append(f"{source}: {name}: {error}")
+                        on_skip(skipped[-1])
                         continue
                     out.write(rgb.tobytes())
                     shapes.append((rgb.shape[0], rgb.shape[1]))
         if not shapes:
             raise DataError(f"{', '.join(map(str, sources))}: no picture that can be read")
+        if len(skipped) > unreadable * (len(shapes) + len(skipped)):
+            raise DataError(
+                f"{skipped[0]}; of {len(shapes) + len(skipped)} pictures {len(skipped)} cannot be "
+                f"read, want at most {unreadable:.0%} (data.unreadable)"
+            )
         unfinished.replace(pixels)
     finally:
         unfinished.unlink(missing_ok=True)
     write_bytes_atomically(index, json.dumps(shapes).encode())
 
 
-# What Pillow raises for damaged files of the kinds in `SUFFIXES`.
+# What Pillow raises for damaged files of the kinds in `sources.SUFFIXES`.
 _UNREADABLE = (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError)
 
 
 def _rgb(data: bytes) -> Pixels:
     with Image.open(io.BytesIO(data)) as picture:
         return np.asarray(picture.convert("RGB"))
-
-
-def _members(source: Path) -> Iterator[tuple[str, bytes]]:
-    if source.is_dir():
-        for path in _pictures(source):
-            yield str(path.relative_to(source)), path.read_bytes()
-        return
-    try:
-        with tarfile.open(source) as archive:
-            for member in archive:
-                held = archive.extractfile(member) if member.isfile() else None
-                if held is not None and Path(member.name).suffix.lower() in SUFFIXES:
-                    yield member.name, held.read()
-    except (tarfile.TarError, EOFError):
-        raise DataError(f"{source}: not a whole tar file, nor a folder") from None
 
 
 def order(seed: int, count: int, index: int) -> int:

@@ -32,3 +32,10 @@ class EncoderStage(Stage):
         loss.backward()
         self.optimizer.step()
         return {"distillation": loss.detach()}
+
+    @torch.no_grad()
+    def figures(self, batch: Batch) -> dict[str, Tensor]:
+        """Measure the distance to the teacher; an encoder paints no picture."""
+        return {
+            "distillation": losses.distillation(self.result(batch.truth), self.teacher(batch.truth))
+        }

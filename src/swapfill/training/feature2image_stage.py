@@ -61,6 +61,19 @@ class Feature2ImageStage(Stage):
         return {name: term.detach() for name, term in terms.items()}
 
     @torch.no_grad()
+    def fill(self, batch: Batch) -> Tensor:
+        """Translate as inference does where there is a guesser, else from the truth's features."""
+        truth, hole = batch.truth, batch.hole
+        features = self.encoder(truth).float()
+        cells = feature_hole(hole, features.shape[2])
+        if self.guesser is None:
+            swapped = patch_swap(features, cells)
+        else:
+            swapped = self._from_predictions(self.guesser, truth, hole, cells)
+        painted: Tensor = self.result(swapped).float()
+        return painted
+
+    @torch.no_grad()
     def swapped(self, truth: Tensor, hole: Tensor) -> Tensor:
         """Give F'_1 = swap(vgg(guess)) for the share asked for, F'_gt = swap(vgg(truth)) after."""
         features = self.encoder(truth).float()

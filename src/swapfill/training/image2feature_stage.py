@@ -51,6 +51,12 @@ class Image2FeatureStage(Stage):
             terms["discriminator"] = self._judge_half(incomplete, truth, composed.detach(), half)
         return {name: term.detach() for name, term in terms.items()}
 
+    @torch.no_grad()
+    def fill(self, batch: Batch) -> Tensor:
+        """Give the guess."""
+        incomplete = torch.where(batch.hole, 0.0, batch.truth)
+        return place_centre(self.result(incomplete, batch.hole).image.float(), batch.truth)
+
     def _terms(
         self, truth: Tensor, hole: Tensor, image: Tensor, features: Tensor | None
     ) -> dict[str, Tensor]:

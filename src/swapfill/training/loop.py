@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from swapfill.errors import BundleError, DataError
 from swapfill.files import write_atomically
 from swapfill.training.data import Batch
+from swapfill.training.quality import compare
 from swapfill.training.settings import OptimSettings
 from swapfill.weights import save_from
 
@@ -57,6 +58,15 @@ class Stage:
     def learn(self, batch: Batch) -> dict[str, Tensor]:
         """Do one optimiser step; give each loss term before weighting."""
         raise NotImplementedError
+
+    def fill(self, batch: Batch) -> Tensor:
+        """Paint whole pictures, [B, 3, H, W] in [0, 1], with `result`; it is in eval mode."""
+        raise NotImplementedError
+
+    def figures(self, batch: Batch) -> dict[str, Tensor]:
+        """Measure `result` on a batch; the first figure decides what is best: less is better."""
+        filled = torch.where(batch.hole, self.fill(batch), batch.truth)
+        return compare(filled, batch.truth, batch.hole)
 
     def schedule(self) -> None:
         """Set the learning rates of this step: a function of the step alone."""
@@ -123,7 +133,7 @@ def run(
     stage: Stage,
     batches: Callable[[int], Iterator[Batch]],
     folder: Path,
-    on_step: Callable[[Progress], None],
+    on_step: Callable[[Progress], object],
 ) -> None:
     """Train `stage` up to its last step, going on from `folder`/state.pt if that is there.
 
@@ -131,7 +141,7 @@ def run(
         stage: its networks at their start.
         batches: gives the batches from a step on.
         folder: of the run; metrics.jsonl and state.pt are written into it.
-        on_step: told of every step.
+        on_step: told of every step; its answer True ends the run there.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; the state is saved.
@@ -141,7 +151,8 @@ def run(
     resume(stage, folder)
     source = batches(stage.step)
     with _listening() as asked_to_stop, (folder / "metrics.jsonl").open("a") as metrics:
-        while stage.step < stage.optim.steps:
+        enough = False
+        while stage.step < stage.optim.last_step and not enough:
             start = time.perf_counter()
             stage.schedule()
             terms = {name: float(value) for name, value in stage.learn(next(source)).items()}
@@ -154,7 +165,7 @@ def run(
             stage.step += 1
             progress = Progress(stage.step, terms, time.perf_counter() - start)
             metrics.write(json.dumps(vars(progress)) + "\n")
-            on_step(progress)
+            enough = on_step(progress) is True
             stopping = bool(asked_to_stop)
             if stopping or stage.step % stage.optim.save_every == 0:
                 metrics.flush()

@@ -1,0 +1,40 @@
+"""A sheet of pictures: truth | incomplete | filled | result, a row a picture."""
+
+import io
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from swapfill.errors import OutputError
+from swapfill.files import write_bytes_atomically
+from swapfill.training.data import Batch
+
+_FILL = 0.5  # the grey that a hole is shown in
+
+
+def write_sheet(path: Path, batch: Batch, filled: Tensor | None = None) -> None:
+    """Write a batch as a PNG, a row a picture; its folder is made.
+
+    Args:
+        path: of the PNG.
+        batch: the truth and the holes.
+        filled: what a network painted, [B, 3, H, W] in [0, 1]; without it there are two columns.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    columns = [batch.truth, torch.where(batch.hole, _FILL, batch.truth)]
+    if filled is not None:
+        columns += [filled, torch.where(batch.hole, filled, batch.truth)]
+    rows = torch.cat(columns, dim=3)  # [B, 3, H, columns * W]
+    sheet = torch.cat(list(rows), dim=1).permute(1, 2, 0)
+    pixels = (sheet * 255).round().clamp(0, 255).byte().numpy()
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent}: cannot be made: {error.strerror}") from None
+    write_bytes_atomically(path, out.getvalue())
