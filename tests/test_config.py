@@ -70,7 +70,7 @@ def test_an_unknown_setting_of_a_part_lists_that_parts_own() -> None:
         (
             Image2FeatureConfig,
             {"feature_head": True, "mask_aware": False},
-            "feature_head needs mask_aware",
+            "feature_head and membrane need mask_aware",
         ),
         (Feature2ImageConfig, {"stride": 3}, "stride is 3, want a power of two, at least 2"),
         (Feature2ImageConfig, {"stride": 1}, "stride is 1, want a power of two, at least 2"),

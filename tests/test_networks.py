@@ -11,12 +11,14 @@ from swapfill.config import (
     Norm,
     Upsampling,
 )
+from swapfill.errors import ConfigError
 from swapfill.networks import (
     Feature2Image,
     FeatureImageDiscriminator,
     Image2Feature,
     ImagePairDiscriminator,
     initialise,
+    smooth_fill,
 )
 from swapfill.weights import parameter_count
 
@@ -520,3 +522,35 @@ def test_an_untrained_feature_head_gives_vectors_of_about_unit_length() -> None:
         features = network(torch.rand(4, 3, 64, 64), square_hole(64, 4)).features
     assert features is not None
     assert 0.4 < float(features.norm(dim=1).mean()) < 2.5
+
+
+def test_a_smooth_fill_keeps_the_known_and_continues_it() -> None:
+    ramp = torch.linspace(0, 1, 32).expand(1, 3, 32, 32).clone()
+    hole = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    hole[:, :, 10:20, 12:22] = True
+    filled = smooth_fill(torch.where(hole, 9.0, ramp), hole)
+    known = ~hole.expand_as(ramp)
+    assert torch.equal(filled[known], ramp[known])
+    assert float((filled - ramp).abs().max()) < 0.12  # grey would be off by 0.25 and more
+    assert float(filled[0, 0, 15, 13] - filled[0, 0, 15, 20]) < -0.1  # it rises as the ramp does
+
+
+def test_a_smooth_fill_of_nothing_known_is_black() -> None:
+    everything = torch.ones(1, 1, 8, 8, dtype=torch.bool)
+    assert not smooth_fill(torch.rand(1, 3, 8, 8), everything).any()
+
+
+def test_with_the_membrane_an_untrained_answer_of_nothing_is_the_smooth_fill() -> None:
+    config = Image2FeatureConfig(side=32, width=4, max_width=8, norm="none", membrane=True)
+    network = Image2Feature(config)
+    for parameter in network.decoder[-1].parameters():
+        torch.nn.init.zeros_(parameter)
+    image, hole = torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    hole[:, :, 8:20, 8:20] = True
+    guess = network(image, hole).image
+    torch.testing.assert_close(guess, smooth_fill(image, hole), atol=3e-3, rtol=0)
+
+
+def test_the_membrane_needs_the_whole_picture() -> None:
+    with pytest.raises(ConfigError, match="membrane need mask_aware"):
+        Image2FeatureConfig.read({"mask_aware": False, "membrane": True}, "test")

@@ -76,13 +76,14 @@ class Image2FeatureConfig(Settings):
     max_width: Positive = 512
     norm: Norm = "batch"
     upsampling: Upsampling = "deconvolution"
+    membrane: bool = False  # see the hole filled smoothly, and answer what differs from that
     feature_head: bool = False  # also predict the features of the hole, at a quarter of the side
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
         _power_of_two(self.side, "side", 16)
-        if self.feature_head and not self.mask_aware:
-            raise ValueError("feature_head needs mask_aware")
+        if (self.feature_head or self.membrane) and not self.mask_aware:
+            raise ValueError("feature_head and membrane need mask_aware")
         return self
 
 

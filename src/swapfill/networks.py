@@ -83,7 +83,9 @@ class Image2Feature(nn.Module):
     At `side` 256 and literal: eight stride-2 convolutions 256 -> 1, seven deconvolutions 1 -> 128,
     which make the half-size centre alone; a skip joins maps of equal size (2 to 64). Mask-aware
     (this project's default; differs from the paper): the hole is a fourth channel and one more
-    deconvolution makes the whole picture, so that skips are aligned and any hole is native.
+    deconvolution makes the whole picture, so that skips are aligned and any hole is native. With
+    `membrane` the network sees the hole filled smoothly from its rim, and answers the difference:
+    it starts where diffusion ends, instead of at grey.
     """
 
     def __init__(self, config: Image2FeatureConfig) -> None:
@@ -116,6 +118,10 @@ class Image2Feature(nn.Module):
             hole: [B, 1, H, W], bool.
         """
         x = torch.where(hole, 0.0, incomplete * 2 - 1)
+        start = None
+        if self.config.membrane:
+            x = smooth_fill(incomplete, hole) * 2 - 1
+            start = torch.atanh(x.float().clamp(-0.995, 0.995))
         if self.config.mask_aware:
             x = torch.cat([x, hole.to(x)], dim=1)
         skips: list[Tensor] = []
@@ -129,7 +135,31 @@ class Image2Feature(nn.Module):
                 x = torch.cat([x, skips[len(skips) - 2 - i]], dim=1)
             if self.head is not None and i == len(self.decoder) - 3:  # a quarter of the side
                 features = self.head(x) * _HEAD_SCALE
-        return Guess(_to_unit(x), features)
+        return Guess(_to_unit(x if start is None else x + start), features)
+
+
+def smooth_fill(image: Tensor, hole: Tensor) -> Tensor:
+    """Continue the known pixels smoothly into the hole: a pyramid of their averages.
+
+    Args:
+        image: [B, C, S, S], S a power of two; what lies in the hole does not matter.
+        hole: [B, 1, S, S], bool.
+
+    Returns:
+        [B, C, S, S]: `image` where it is known; 0 everywhere if nothing is.
+    """
+    share = (~hole).to(image.dtype)
+    total = torch.where(hole, 0.0, image)
+    totals, shares = [total], [share]
+    while total.shape[2] > 1:
+        total, share = F.avg_pool2d(total, 2), F.avg_pool2d(share, 2)
+        totals.append(total)
+        shares.append(share)
+    coarse = totals[-1] / shares[-1].clamp(min=1e-8)
+    for total, share in zip(totals[-2::-1], shares[-2::-1], strict=True):
+        grown = F.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
+        coarse = torch.where(share > 0, total / share.clamp(min=1e-8), grown)
+    return coarse
 
 
 def _feature_head(c_in: int) -> nn.Sequential:

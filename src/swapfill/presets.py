@@ -27,7 +27,7 @@ DEFAULT = BundleConfig(
     description="compact networks with our own encoder, distilled from VGG-19 relu3_1",
     encoder=EncoderConfig(kind="compact", width=32),
     image2feature=Image2FeatureConfig(
-        side=128, width=32, max_width=320, norm="batch", feature_head=True
+        side=128, width=32, max_width=320, norm="batch", membrane=True, feature_head=True
     ),
     feature2image={SHARED: Feature2ImageConfig(side=128, width=96, max_width=256, norm="none")},
 )
