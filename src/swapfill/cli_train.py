@@ -1,4 +1,4 @@
-"""`swapfill train`: one stage of training, resumable."""
+"""`swapfill train`: one stage of training, or a chain of them; resumable."""
 
 import json
 import sys
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swapfill.cli_terminal import bar, say
-from swapfill.errors import OutputError
 
 if TYPE_CHECKING:
-    from swapfill.training.loop import Progress, Stage
+    from torch.nn import Module
+
+    from swapfill.training.loop import Progress
     from swapfill.training.settings import TrainSettings
 
 _SECONDS_BETWEEN_LINES = 30.0  # of a run whose stderr is no terminal
@@ -24,56 +25,81 @@ _INTERRUPTED = 130  # the exit code of a process that SIGINT ended
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="The run's settings, a TOML file.")],
+    config: Annotated[
+        Path, typer.Argument(help="The settings, a TOML file: of one stage, or of a chain of them.")
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Settings in place of the file's: optim.steps=100.")
     ] = None,
     *,
     run: Annotated[
-        Path | None, typer.Option(help="The run's folder; a run that is there goes on.")
+        Path | None,
+        typer.Option(help="The run's folder; what is there goes on. Of a chain: runs/ by default."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the settings and parameter counts; do nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print settings, parameter counts and memory; write a picture of one batch.",
+        ),
     ] = False,
 ) -> None:
-    """Train one stage: the encoder, Image2Feature or Feature2Image."""
-    if run is None and not dry_run:
-        raise typer.BadParameter("want the run's folder", param_hint="--run")
+    """Train one stage, or a chain of stages that ends with a bundle."""
+    folder = _folder(config, run, dry_run=dry_run)
     with bar("importing torch"):
-        from swapfill.training.build import build_stage
+        from swapfill.training.allocator import keep_memory
+        from swapfill.training.chain import is_chain, load_chain
         from swapfill.training.settings import load_settings
 
-    settings = load_settings(config, overrides or [])
-    stage = build_stage(settings)
-    if run is None or dry_run:
-        typer.echo(json.dumps(_described(settings, stage), indent=2))
+    keep_memory()
+    if is_chain(config):
+        chain = load_chain(config, overrides or [], folder)
+        if dry_run:
+            links = [(link.settings, f"-{link.folder.name}") for link in chain.links]
+            typer.echo(json.dumps([_described(s, folder, name) for s, name in links], indent=2))
+            return
+        bundle = chain.run(lambda link: _train(link.settings, link.folder))
+        typer.echo(f"{bundle}: the bundle is written; use it by --model {bundle}")
         return
-    _train(settings, stage, run)
-    typer.echo(f"{run}: step {stage.step}, network.safetensors is written")
+    settings = load_settings(config, overrides or [])
+    if dry_run:
+        typer.echo(json.dumps(_described(settings, folder), indent=2))
+        return
+    step = _train(settings, folder)
+    typer.echo(f"{folder}: step {step}, {settings.weights_file} is written")
 
 
-def _described(settings: "TrainSettings", stage: "Stage") -> dict[str, Any]:
-    from swapfill.weights import parameter_count
+def _folder(config: Path, run: Path | None, *, dry_run: bool) -> Path:
+    """Give the run's folder; a chain has one of its own, a stage alone wants to be told."""
+    if run is not None:
+        return run
+    from swapfill.training.settings import read_toml
 
-    networks = {"network": stage.network, "judge": stage.judge}
-    counts = {name: parameter_count(part) for name, part in networks.items() if part is not None}
-    return {"settings": settings.model_dump(mode="json"), "parameters": counts}
+    chained = config.exists() and "stages" in read_toml(config)
+    if not chained and not dry_run:
+        raise typer.BadParameter("want the run's folder", param_hint="--run")
+    return Path("runs") / config.stem if chained else Path(config.stem)
 
 
-def _train(settings: "TrainSettings", stage: "Stage", folder: Path) -> None:
-    from swapfill.files import write_bytes_atomically
-    from swapfill.training.build import batch_source
+def _described(settings: "TrainSettings", folder: Path, name: str = "") -> dict[str, Any]:
+    from swapfill.training.session import describe
+    from swapfill.weights import load_into
+
+    def load(network: "Module", path: Path) -> None:
+        if path.exists() or not path.is_relative_to(folder):  # an earlier stage may be to come
+            load_into(network, path)
+
+    picture = folder.with_name(f"{folder.name}{name}-batch.png")
+    return describe(settings, picture, load, say)
+
+
+def _train(settings: "TrainSettings", folder: Path) -> int:
+    from swapfill.training import session
     from swapfill.training.loop import Interrupted
-    from swapfill.training.loop import run as run_stage
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made: {error.strerror}, want a folder") from None
-    write_bytes_atomically(folder / "settings.json", settings.model_dump_json(indent=2).encode())
-    try:
-        with _shown(settings.optim.steps, settings.optim.batch_size) as on_step:
-            run_stage(stage, batch_source(settings, say), folder, on_step)
+        with _shown(settings.optim.last_step, settings.optim.batch_size, folder.name) as on_step:
+            return session.train(settings, folder, on_step, say)
     except Interrupted as stopped:
         say(str(stopped))
         raise typer.Exit(_INTERRUPTED) from None
@@ -104,11 +130,11 @@ class Pace:
 
 
 @contextmanager
-def _shown(steps: int, batch_size: int) -> Iterator[Callable[["Progress"], None]]:
+def _shown(steps: int, batch_size: int, name: str) -> Iterator[Callable[["Progress"], None]]:
     """Show a bar on a terminal, and elsewhere a line now and then, for a log to keep."""
     pace = Pace(steps, batch_size)
     if not sys.stderr.isatty():
-        yield _lines(pace)
+        yield _lines(pace, name)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -116,16 +142,16 @@ def _shown(steps: int, batch_size: int) -> Iterator[Callable[["Progress"], None]
 
     columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}"))
     with Bars(*columns, console=Console(stderr=True)) as bars:
-        task = bars.add_task("starting", total=steps)
+        task = bars.add_task(f"{name}: starting", total=steps)
 
         def show(progress: "Progress") -> None:
             line = pace.line(progress, time.perf_counter())
-            bars.update(task, completed=progress.step, description=line)
+            bars.update(task, completed=progress.step, description=f"{name}  {line}")
 
         yield show
 
 
-def _lines(pace: Pace) -> Callable[["Progress"], None]:
+def _lines(pace: Pace, name: str) -> Callable[["Progress"], None]:
     said = float("-inf")
 
     def show(progress: "Progress") -> None:
@@ -134,6 +160,6 @@ def _lines(pace: Pace) -> Callable[["Progress"], None]:
         line = pace.line(progress, now)
         if now - said >= _SECONDS_BETWEEN_LINES or progress.step == pace.steps:
             said = now
-            say(f"step {progress.step} of {pace.steps}  {line}")
+            say(f"{name}: step {progress.step} of {pace.steps}  {line}")
 
     return show

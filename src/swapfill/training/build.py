@@ -28,18 +28,29 @@ from swapfill.training.mask_folder import MaskFolder
 from swapfill.training.settings import DataSettings, TrainSettings
 from swapfill.weights import load_into
 
+Load = Callable[[nn.Module, Path], None]
 
-def build_stage(settings: TrainSettings) -> Stage:
-    """Build the networks of a stage: weights drawn from its seed, frozen parts loaded."""
+
+def build_stage(settings: TrainSettings, load: Load = load_into) -> Stage:
+    """Build the networks of a stage: weights drawn from its seed, frozen parts loaded.
+
+    Args:
+        settings: of the stage.
+        load: puts a file's weights into a network; a dry run has one that can do without the file.
+
+    Raises:
+        ConfigError: a file is not named that is needed.
+        BundleError: a file is missing or does not fit.
+    """
     builders = {"encoder": _encoder, "image2feature": _image2feature}
-    return builders.get(settings.stage, _feature2image)(settings)
+    return builders.get(settings.stage, _feature2image)(settings, load)
 
 
-def _fresh(network: nn.Module, settings: TrainSettings, *, salt: int = 0) -> nn.Module:
+def _fresh(network: nn.Module, settings: TrainSettings, load: Load, *, salt: int = 0) -> nn.Module:
     generator = torch.Generator().manual_seed(settings.optim.seed + salt)
     initialise(network, generator)
     if salt == 0 and settings.initial_weights is not None:
-        load_into(network, settings.initial_weights)
+        load(network, settings.initial_weights)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -48,56 +59,56 @@ def _frozen(network: nn.Module) -> nn.Module:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _vgg(settings: TrainSettings) -> VGG19:
+def _vgg(settings: TrainSettings, load: Load) -> VGG19:
     if settings.vgg is None:
         raise ConfigError("vgg is missing, want the file of VGG-19's weights")
     network = VGG19("relu3_1")
-    load_into(network, settings.vgg)
+    load(network, settings.vgg)
     _frozen(network)
     return network
 
 
-def _trained_encoder(settings: TrainSettings) -> VGG19 | CompactEncoder:
+def _trained_encoder(settings: TrainSettings, load: Load) -> VGG19 | CompactEncoder:
     if settings.encoder_weights is None:
         raise ConfigError("encoder_weights is missing, want the file of the encoder's weights")
     network = build_encoder(settings.encoder)
-    load_into(network, settings.encoder_weights)
+    load(network, settings.encoder_weights)
     _frozen(network)
     return network
 
 
-def _encoder(settings: TrainSettings) -> EncoderStage:
+def _encoder(settings: TrainSettings, load: Load) -> EncoderStage:
     student = CompactEncoder(settings.encoder.width)
-    _fresh(student, settings)
-    return EncoderStage(student, _vgg(settings), settings.optim)
+    _fresh(student, settings, load)
+    return EncoderStage(student, _vgg(settings, load), settings.optim)
 
 
-def _image2feature(settings: TrainSettings) -> Image2FeatureStage:
+def _image2feature(settings: TrainSettings, load: Load) -> Image2FeatureStage:
     network = Image2Feature(settings.image2feature)
-    _fresh(network, settings)
+    _fresh(network, settings, load)
     judge = None
     if settings.loss.adversarial:
         judge = ImagePairDiscriminator(settings.discriminator)
-        _fresh(judge, settings, salt=1)
-    encoder = _trained_encoder(settings)
+        _fresh(judge, settings, load, salt=1)
+    encoder = _trained_encoder(settings, load)
     return Image2FeatureStage(network, encoder, judge, settings.optim, settings.loss)
 
 
-def _feature2image(settings: TrainSettings) -> Feature2ImageStage:
+def _feature2image(settings: TrainSettings, load: Load) -> Feature2ImageStage:
     network = Feature2Image(settings.feature2image)
-    _fresh(network, settings)
+    _fresh(network, settings, load)
     judge = None
     if settings.loss.adversarial:
         judge = FeatureImageDiscriminator(
             settings.discriminator, settings.feature2image.in_channels
         )
-        _fresh(judge, settings, salt=1)
-    vgg = _vgg(settings) if settings.loss.perceptual else None
-    encoder = _trained_encoder(settings)
+        _fresh(judge, settings, load, salt=1)
+    vgg = _vgg(settings, load) if settings.loss.perceptual else None
+    encoder = _trained_encoder(settings, load)
     stage = Feature2ImageStage(network, encoder, judge, vgg, settings.optim, settings.loss)
     if settings.query.prediction and settings.image2feature_weights is not None:
         guesser = Image2Feature(settings.image2feature)
-        load_into(guesser, settings.image2feature_weights)
+        load(guesser, settings.image2feature_weights)
         _frozen(guesser)
         stage.use_predictions(guesser, settings.query)
     return stage

@@ -7,27 +7,27 @@ from torch import nn
 
 from swapfill.bundle import SHARED, BundleConfig, write_sums
 from swapfill.config import FillSettings
-from swapfill.encoder import CompactEncoder, build_encoder
-from swapfill.errors import BundleError, ConfigError, OutputError
+from swapfill.encoder import build_encoder
+from swapfill.errors import ConfigError, OutputError
 from swapfill.files import write_bytes_atomically
 from swapfill.networks import Feature2Image, Image2Feature
 from swapfill.training.settings import TrainSettings
 from swapfill.weights import load_into, parameter_count, save_from
 
-STAGES = ("encoder", "image2feature", "feature2image")
-
 
 def make_bundle(
     folder: Path, name: str, runs: dict[str, Path], fill: FillSettings, notes: str = ""
 ) -> BundleConfig:
-    """Write a bundle from one finished run of each stage.
+    """Write a bundle from one finished run of each part.
 
     The weights are stored in half precision; the card says how each network was trained.
 
     Args:
         folder: of the bundle; made if it is not there.
         name: the bundle's.
-        runs: the run folders by stage; each holds settings.json and network.safetensors.
+        runs: the run folders by part: `image2feature`; `feature2image`, or one
+            `feature2image-SIDE` for each scale; and `encoder`, unless the others were trained with
+            one that was there before, which is then copied.
         fill: how the networks are best used together.
         notes: Markdown that ends the card: figures, licences, limits.
 
@@ -36,35 +36,48 @@ def make_bundle(
         BundleError: a run's weights are missing or do not fit its settings.
         OutputError: the folder cannot be written.
     """
-    settings = {stage: run_settings(runs[stage], stage) for stage in STAGES}
+    settings = {part: run_settings(runs[part], part.partition("-")[0]) for part in runs}
+    user = settings["image2feature"]  # of the encoder
     config = BundleConfig(
         name=name,
-        encoder=settings["encoder"].encoder,
-        image2feature=settings["image2feature"].image2feature,
-        feature2image={SHARED: settings["feature2image"].feature2image},
+        encoder=settings["encoder"].encoder if "encoder" in settings else user.encoder,
+        image2feature=user.image2feature,
+        feature2image={
+            part.partition("-")[2] or SHARED: one.feature2image
+            for part, one in settings.items()
+            if part.startswith("feature2image")
+        },
         fill=fill,
     )
-    networks: dict[str, nn.Module] = {
-        "encoder": build_encoder(config.encoder),
-        "image2feature": Image2Feature(config.image2feature),
-        "feature2image": Feature2Image(config.feature2image[SHARED]),
-    }
-    if not isinstance(networks["encoder"], CompactEncoder):
-        raise BundleError(f"{runs['encoder']}: the encoder is VGG-19, which no bundle carries")
-    for stage, network in networks.items():
-        load_into(network, runs[stage] / "network.safetensors")
+    networks = _networks(config, settings)
+    for part, network in networks.items():
+        if part in runs:
+            load_into(network, runs[part] / settings[part].weights_file)
+        else:
+            load_into(network, user.encoder_weights or Path())
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made: {error.strerror}, want a folder") from None
-    for stage, network in networks.items():
-        save_from(network, folder / f"{stage}.safetensors", half=True)
-    steps = {stage: _last_step(runs[stage]) for stage in STAGES}
+    for part, network in networks.items():
+        save_from(network, folder / f"{part}.safetensors", half=True)
+    steps = {part: _last_step(runs[part]) for part in runs}
     card = _card(config, settings, steps, networks) + notes
     write_bytes_atomically(folder / "README.md", card.encode())
     write_bytes_atomically(folder / "config.json", config.model_dump_json(indent=2).encode())
     write_sums(folder)
     return config
+
+
+def _networks(config: BundleConfig, settings: dict[str, TrainSettings]) -> dict[str, nn.Module]:
+    networks: dict[str, nn.Module] = {
+        "encoder": build_encoder(config.encoder),
+        "image2feature": Image2Feature(config.image2feature),
+    }
+    for part, one in settings.items():
+        if part.startswith("feature2image"):
+            networks[part] = Feature2Image(one.feature2image)
+    return networks
 
 
 def run_settings(run: Path, stage: str) -> TrainSettings:
@@ -102,10 +115,15 @@ def _card(
         f"| {s.optim.learning_rate:g} | {s.optim.precision} | {s.optim.seed} |"
         for stage, s in settings.items()
     ]
+    encoder = (
+        "an encoder distilled from VGG-19 relu3_1"
+        if config.encoder.kind == "compact"
+        else f"VGG-19's {config.encoder.layer} (its weights have a licence of their own)"
+    )
     sources = sorted({source.name for s in settings.values() for source in s.data.sources})
     return (
         f"# swapfill model `{config.name}`\n\n"
-        "Infer, match, translate (Song et al., 2018): an encoder distilled from VGG-19 relu3_1, "
+        f"Infer, match, translate (Song et al., 2018): {encoder}, "
         "Image2Feature and Feature2Image. Weights are float16 safetensors.\n\n"
         "| network | parameters | steps | squares seen | side, px | rate | precision | seed |\n"
         "|---|--:|--:|--:|--:|--:|---|--:|\n" + "\n".join(rows) + "\n\n"
