@@ -73,9 +73,10 @@ def _folder(config: Path, run: Path | None, *, dry_run: bool) -> Path:
     """Give the run's folder; a chain has one of its own, a stage alone wants to be told."""
     if run is not None:
         return run
-    from swapfill.training.settings import read_toml
+    with bar("importing torch"):
+        from swapfill.training.chain import is_chain
 
-    chained = config.exists() and "stages" in read_toml(config)
+    chained = config.exists() and is_chain(config)
     if not chained and not dry_run:
         raise typer.BadParameter("want the run's folder", param_hint="--run")
     return Path("runs") / config.stem if chained else Path(config.stem)

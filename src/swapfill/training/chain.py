@@ -2,7 +2,8 @@
 
 The file's own tables are shared by all stages; a `[[stages]]` entry has the same names and wins.
 Beside these it may say `goes_on = true`: it takes up the state of the phase before it (its step,
-optimisers and averages), where else it would start from that phase's weights alone.
+optimisers and averages), where else it would start from that phase's weights alone. A file whose
+`base` names another, beside it, changes only what it says; its stages, if it has some, replace all.
 """
 
 import shutil
@@ -76,7 +77,7 @@ def is_chain(path: Path) -> bool:
     Raises:
         ConfigError: it is missing or no TOML.
     """
-    return "stages" in read_toml(path)
+    return "stages" in _read(path)
 
 
 def load_chain(path: Path, overrides: list[str], folder: Path) -> Chain:
@@ -92,7 +93,7 @@ def load_chain(path: Path, overrides: list[str], folder: Path) -> Chain:
         ConfigError: the file is missing or no TOML, a setting is refused, or a bundle would lack a
             part.
     """
-    values = read_toml(path)
+    values = _read(path)
     stages = values.pop("stages", None)
     if not (isinstance(stages, list) and stages and all(isinstance(s, dict) for s in stages)):
         raise ConfigError(f"{path}: stages are not [[stages]] tables, want at least one")
@@ -109,6 +110,17 @@ def load_chain(path: Path, overrides: list[str], folder: Path) -> Chain:
         links.append(_link(table, number, links, folder, f"{path}: stages.{number}"))
     _check_whole(links, path)
     return Chain(ChainSettings.read(about, str(path)), tuple(links), folder)
+
+
+def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a file laid over its base, and that over its own."""
+    values = read_toml(path)
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if not isinstance(base, str) or path.resolve() in above:
+        raise ConfigError(f"{path}: base is {base!r}, want another file, not this one in a circle")
+    return _merged(_read(path.parent / base, (*above, path.resolve())), values)
 
 
 def _is_about_chain(override: str) -> bool:
