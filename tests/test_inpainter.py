@@ -422,3 +422,18 @@ def test_settings_of_the_caller_override_those_of_the_bundle(own_bundle: Path) -
     assert (asked.grow, asked.feather) == (7, 3)
     with pytest.raises(ConfigError, match="settings: grown is not a setting"):
         Inpainter.load(own_bundle, grown=7)
+
+
+def test_a_tiny_picture_is_filled_from_its_own_patches(
+    tiny_bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Mirrored up to a window it would hold no whole known patch, and be filled smoothly."""
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 14, 3), dtype=np.uint8)
+    hole = np.zeros((16, 14), np.bool_)
+    hole[5:10, 4:11] = True
+    painter = Inpainter.load(tiny_bundle, device="cpu", precision="fp32", feather=1)
+    result = painter.fill(pixels, hole)
+    assert not caplog.records
+    changed = painter.changed(hole)
+    np.testing.assert_array_equal(result[~changed], pixels[~changed])
+    assert (result[hole] != pixels[hole]).any(axis=-1).mean() > 0.9

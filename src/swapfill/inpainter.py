@@ -26,7 +26,7 @@ from swapfill.errors import ImageError, MaskError, NoKnownPatchError
 from swapfill.images import Photograph, read_hole
 from swapfill.mask_kinds import Mask, Source, hole_of, holes_of, is_tensor
 from swapfill.masks import Box, Hole, feather_weight, grow
-from swapfill.planning import Piece, batches, plan_windows
+from swapfill.planning import SMALLEST_SIDE, Piece, batches, plan_windows
 from swapfill.windows import cut_known, enlarged
 
 if TYPE_CHECKING:
@@ -117,6 +117,9 @@ class Inpainter:
         missing = self._missing(hole, size)
         if not missing.any():
             log.warning("the hole is empty: the picture is unchanged")
+        factor = SMALLEST_SIDE // max(size)
+        if factor > 1 and missing.any():
+            return self._fill_enlarged(pixels, missing, factor, on_progress)
         result, left = pixels.copy(), missing.copy()
         pieces = plan_windows(missing, margin=self.settings.feather)
         done = 0
@@ -129,9 +132,29 @@ class Inpainter:
 
     def changed(self, hole: Hole) -> Hole:
         """Tell which pixels `fill` may change: the hole, inverted, grown, and its feather."""
-        missing = self._missing(hole, (hole.shape[0], hole.shape[1]))
+        return self._feathered(self._missing(hole, (hole.shape[0], hole.shape[1])))
+
+    def _feathered(self, missing: Hole) -> Hole:
         # The feather is 0 from its radius on: all that is strictly nearer.
         return grow(missing, math.sqrt(max(self.settings.feather**2 - 0.5, 0)))
+
+    def _fill_enlarged(
+        self, pixels: Pixels, missing: Hole, factor: int, on_progress: OnProgress | None
+    ) -> Pixels:
+        """Fill a picture far smaller than a window, shown to the networks `factor` times as large.
+
+        Mirrored up to a window instead, it would be holes all over, with no patch to copy between.
+        """
+        feather = factor * self.settings.feather
+        asked = {"grow": 0, "invert": False, "feather": feather}
+        settings = self.settings.model_copy(update=asked)
+        painter = Inpainter(self.engine, settings, fill_windows=self._fill_windows)
+        large = [part.repeat(factor, axis=0).repeat(factor, axis=1) for part in (pixels, missing)]
+        filled = painter.fill(large[0], large[1], on_progress=on_progress)
+        height, width = missing.shape
+        blocks = filled.reshape(height, factor, width, factor, 3).mean(axis=(1, 3), dtype=float)
+        small = (np.rint(blocks) if pixels.dtype.kind == "u" else blocks).astype(pixels.dtype)
+        return np.where(self._feathered(missing)[..., None], small, pixels)
 
     def _missing(self, hole: Hole, size: tuple[int, int]) -> Hole:
         """Check the hole, and apply the settings to it."""
