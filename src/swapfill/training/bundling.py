@@ -16,7 +16,13 @@ from swapfill.weights import load_into, parameter_count, save_from
 
 
 def make_bundle(
-    folder: Path, name: str, runs: dict[str, Path], fill: FillSettings, notes: str = ""
+    folder: Path,
+    name: str,
+    runs: dict[str, Path],
+    fill: FillSettings,
+    *,
+    description: str = "",
+    notes: str = "",
 ) -> BundleConfig:
     """Write a bundle from one finished run of each part.
 
@@ -29,6 +35,7 @@ def make_bundle(
             `feature2image-SIDE` for each scale; and `encoder`, unless the others were trained with
             one that was there before, which is then copied.
         fill: how the networks are best used together.
+        description: one line for `swapfill models list`.
         notes: Markdown that ends the card: figures, licences, limits.
 
     Raises:
@@ -40,6 +47,7 @@ def make_bundle(
     user = settings["image2feature"]  # of the encoder
     config = BundleConfig(
         name=name,
+        description=description,
         encoder=settings["encoder"].encoder if "encoder" in settings else user.encoder,
         image2feature=user.image2feature,
         feature2image={
