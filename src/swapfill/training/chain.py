@@ -61,7 +61,7 @@ class Chain:
             _take_up(link)
             train(link)
         bundle, chain = self.folder / "bundle", self.settings
-        make_bundle(bundle, chain.name, self.parts(), chain.fill, chain.notes)
+        make_bundle(bundle, chain.name, self.parts(), chain.fill, notes=chain.notes)
         return bundle
 
     def parts(self) -> dict[str, Path]:
