@@ -34,8 +34,8 @@ def test_every_mask_is_drawn_and_the_same_one_for_a_seed(tmp_path: Path) -> None
     masks = MaskFolder.open(tmp_path)
     sums = {int(masks.draw(np.random.default_rng(i), 80).sum()) for i in range(20)}
     assert sums == {10 * 40, 60 * 40}
-    again = [masks.draw(np.random.default_rng(3), 40) for _ in range(2)]
-    np.testing.assert_array_equal(*again)
+    first, again = (masks.draw(np.random.default_rng(3), 40) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
 
 
 def refused(folder: Path, words: str) -> None:

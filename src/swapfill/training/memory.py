@@ -24,13 +24,14 @@ def estimate(stage: Stage, batch: Batch, batch_size: int) -> dict[str, int]:
         (what the steps forward keep for the steps back, in proportion to the batch) and `total`.
         What a library needs for itself, and for a moment, comes on top.
     """
-    kept: dict[int, int] = {}
+    # The storages are held on to, or a later one might come to lie where an earlier one was.
+    kept: dict[int, torch.UntypedStorage] = {}
     own = {p.untyped_storage().data_ptr() for part in _parts(stage) for p in part.parameters()}
 
     def keep(tensor: Tensor) -> Any:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+            kept[storage.data_ptr()] = storage
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -38,7 +39,9 @@ def estimate(stage: Stage, batch: Batch, batch_size: int) -> dict[str, int]:
     weights = sum(
         _bytes(part, trained=part in (stage.network, stage.judge)) for part in _parts(stage)
     )
-    activations = sum(kept.values()) * batch_size // len(batch.truth)
+    activations = (
+        sum(storage.nbytes() for storage in kept.values()) * batch_size // len(batch.truth)
+    )
     return {"weights": weights, "activations": activations, "total": weights + activations}
 
 
