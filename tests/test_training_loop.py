@@ -124,6 +124,24 @@ def test_every_step_is_told_and_written_down(tmp_path: Path) -> None:
     assert [json.loads(line) for line in lines] == [vars(p) for p in seen]
 
 
+def test_a_killed_run_leaves_no_step_in_the_log_twice(tmp_path: Path) -> None:
+    train(ToyStage(settings()), tmp_path / "unbroken")
+    wanted = (tmp_path / "unbroken" / "metrics.jsonl").read_text().splitlines()
+    train(ToyStage(settings(until=4)), tmp_path / "killed")
+    log = tmp_path / "killed" / "metrics.jsonl"
+    log.write_text(log.read_text() + wanted[4] + "\n" + wanted[5][:20])  # after its last save
+    train(ToyStage(settings()), tmp_path / "killed")
+    found = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["step"] for line in found] == [1, 2, 3, 4, 5, 6]
+    assert [line["losses"] for line in found] == [json.loads(w)["losses"] for w in wanted]
+
+
+def test_a_listener_that_has_enough_ends_the_run_which_is_saved(tmp_path: Path) -> None:
+    stage = ToyStage(settings(save_every=100))
+    run(stage, batches, tmp_path, lambda progress: progress.step == 3)
+    assert torch.load(tmp_path / "state.pt")["step"] == 3
+
+
 def test_the_state_is_saved_every_so_many_steps_and_at_the_end(tmp_path: Path) -> None:
     at_step: dict[int, int] = {}
 

@@ -51,6 +51,11 @@ def test_overrides_win_and_may_be_numbers_lists_words_or_paths(path: Path) -> No
         ("query.prediction=1.5", "query.prediction is 1.5"),
         ("stage=encoder", "vgg is missing, want the teacher's weights file"),
         ("data=3", "data is 3"),
+        ("data.sources=[]", "sources are empty, want at least one"),
+        ("data.holes=masks", "masks is a folder, wanted with holes = 'masks'"),
+        ("data.masks=folder", "masks is a folder, wanted with holes = 'masks'"),
+        ("data.unreadable=2", "data.unreadable is 2"),
+        ("validation.patience=3", "validation.patience needs data.validation"),
     ],
 )
 def test_an_override_that_cannot_be_is_refused_with_one_line(
@@ -75,15 +80,14 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
         load_settings(tmp_path / "gone.toml", [])
 
 
-@pytest.mark.parametrize("name", ["encoder", "image2feature", "feature2image"])
-def test_the_configs_of_the_project_are_valid(name: str) -> None:
-    folder = Path(__file__).parents[1] / "configs"
-    assert load_settings(folder / f"{name}.toml", []).stage == name
-
-
 def test_the_defaults_are_the_papers_weights() -> None:
     """Eq. 2 to 4 for Image2Feature; the feature loss is a sum, or 0.001 would do nothing."""
     loss = LossSettings()
     assert (loss.image, loss.feature, loss.adversarial) == (1000.0, 0.001, 1.0)
     assert loss.ring_weight == 10.0
     assert (OptimSettings().learning_rate, OptimSettings().momentum) == (2e-4, 0.5)
+
+
+@pytest.mark.parametrize(("until", "last"), [(None, 9), (5, 5), (12, 9)])
+def test_a_run_ends_at_its_last_step_or_before(until: int | None, last: int) -> None:
+    assert OptimSettings(steps=9, until=until).last_step == last

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from swapfill.errors import BundleError, DataError
-from swapfill.files import write_atomically
+from swapfill.files import write_atomically, write_bytes_atomically
 from swapfill.training.data import Batch
 from swapfill.training.quality import compare
 from swapfill.training.settings import OptimSettings
@@ -149,6 +149,7 @@ def run(
     """
     folder.mkdir(parents=True, exist_ok=True)
     resume(stage, folder)
+    _trim(folder / "metrics.jsonl", stage.step)
     source = batches(stage.step)
     with _listening() as asked_to_stop, (folder / "metrics.jsonl").open("a") as metrics:
         enough = False
@@ -206,6 +207,21 @@ def resume(stage: Stage, folder: Path) -> None:
     except _NOT_A_STATE as error:
         first = str(error).strip().splitlines()
         raise BundleError(f"{path}: not a state of this run: {' '.join(first[:2])}") from None
+
+
+def _trim(log: Path, step: int) -> None:
+    """Drop what a killed process wrote after it last saved: steps to be done again, half a line."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    kept = [line for line in lines if _step_of(line) <= step]
+    if kept != lines:
+        write_bytes_atomically(log, "".join(line + "\n" for line in kept).encode())
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 _NOT_A_STATE = (RuntimeError, UnpicklingError, KeyError, TypeError, ValueError, EOFError, OSError)
