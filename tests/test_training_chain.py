@@ -21,6 +21,7 @@ from swapfill.weights import read_tensors, save_from
 CONFIGS = Path(__file__).parents[1] / "configs"
 TOML = """
 name = "toy"
+description = "a toy"
 notes = "the end"
 vgg = "vgg.safetensors"
 fill.bonus = 0.25
@@ -181,7 +182,7 @@ def test_a_chain_trains_every_stage_and_makes_a_bundle(path: Path) -> None:
     assert trainer.asked == [x.folder.name for x in chain.links]
     bundle = Bundle.open(folder)
     bundle.verify()
-    assert bundle.config.name == "toy"
+    assert (bundle.config.name, bundle.config.description) == ("toy", "a toy")
     assert bundle.config.fill.bonus == 0.25
     assert bundle.config.image2feature == chain.links[1].settings.image2feature
     assert list(bundle.config.feature2image) == ["all"]

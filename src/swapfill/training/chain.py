@@ -24,6 +24,7 @@ class ChainSettings(Settings):
     """What is said about the chain as a whole."""
 
     name: str  # of the bundle
+    description: str = ""  # one line of it, for `swapfill models show`
     notes: str = ""  # Markdown that ends the bundle's card
     fill: FillSettings = FillSettings()  # how the networks are best used together
 
@@ -60,8 +61,15 @@ class Chain:
                 continue
             _take_up(link)
             train(link)
-        bundle, chain = self.folder / "bundle", self.settings
-        make_bundle(bundle, chain.name, self.parts(), chain.fill, notes=chain.notes)
+        bundle, about = self.folder / "bundle", self.settings
+        make_bundle(
+            bundle,
+            about.name,
+            self.parts(),
+            about.fill,
+            description=about.description,
+            notes=about.notes,
+        )
         return bundle
 
     def parts(self) -> dict[str, Path]:
