@@ -1,22 +1,22 @@
 """JPEG with its own quantisation tables, subsampling and every segment of its metadata."""
 
 import io
-import struct
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image, ImageFile, JpegImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 
+from swapfill import jpeg_blocks
 from swapfill.decoding import image_of, one_line_errors, open_image, raster_of
+from swapfill.jpeg_stream import framed, segments
 from swapfill.metadata import EXIF_MARK, Metadata, metadata_of
-from swapfill.raster import Raster
+from swapfill.raster import CMYK, GREY, Raster
 from swapfill.tiff_tags import without_thumbnail
 
 SIGNATURE = b"\xff\xd8\xff"
 
-_START_OF_SCAN, _COMMENT, _ADOBE = 0xDA, 0xFE, 0xEE
+_COMMENT, _ADOBE = 0xFE, 0xEE
 _APPLICATION = range(0xE0, 0xF0)
 _FINEST = 0  # 4:4:4
 _LARGE_BLOCK = threading.Lock()  # held by whoever has changed Pillow's constant
@@ -32,6 +32,8 @@ class JpegSettings:
         progressive: whether it appears coarse to fine.
         stores_rgb: the components are red, green, blue; else they are turned to luma and chroma.
         segments: marker and content of the metadata, in order.
+        stores_ycck: of CMYK, the three colours are turned to luma and chroma.
+        source: the file. Its blocks are kept where the picture is the same.
     """
 
     tables: tuple[tuple[int, ...], ...]
@@ -39,6 +41,8 @@ class JpegSettings:
     progressive: bool
     stores_rgb: bool
     segments: tuple[tuple[int, bytes], ...]
+    stores_ycck: bool = False
+    source: bytes = field(default=b"", repr=False, compare=False)
 
 
 def decode(data: bytes, name: str) -> tuple[Raster, Metadata, JpegSettings]:
@@ -58,12 +62,19 @@ def encode(
 ) -> bytes:
     """Write a JPEG.
 
+    With `settings` and without `quality`, the blocks of the source that have not changed keep their
+    bits, if the source is sequential in one scan, as cameras write. Else all is encoded again.
+
     Args:
         raster: 8 bits, grey, RGB or CMYK, without alpha.
         metadata: written when there are no `settings`.
         settings: those of the file that the picture was read from.
         quality: 1 to 100, instead of the tables of `settings`. Without either it is 95 in 4:4:4.
     """
+    if settings is not None and quality is None:
+        exchanged = _exchanged(raster, settings)
+        if exchanged is not None:
+            return _with_segments(exchanged, settings.segments)
     image = image_of(raster)
     assert image is not None
     options: dict[str, object] = {"quality": 95 if quality is None else quality}
@@ -80,6 +91,25 @@ def encode(
             options["qtables"] = [list(table) for table in settings.tables]
     plain = _saved(image, options)
     return plain if settings is None else _with_segments(plain, settings.segments)
+
+
+def _exchanged(raster: Raster, settings: JpegSettings) -> bytes | None:
+    """Exchange the blocks of the source that changed; None where that is not possible."""
+    if settings.progressive:
+        return None
+    with Image.open(io.BytesIO(settings.source), formats=["JPEG"]) as image:
+        image.load()
+        source = raster_of(image, "source")
+    if source.samples.shape != raster.samples.shape:
+        return None
+    if raster.colours == CMYK:
+        luma = settings.stores_ycck
+        convert = jpeg_blocks.luma_and_chroma if luma else jpeg_blocks.inverted
+    elif raster.colours == GREY or settings.stores_rgb:
+        convert = jpeg_blocks.as_stored
+    else:
+        convert = jpeg_blocks.luma_and_chroma
+    return jpeg_blocks.with_changes(settings.source, source.samples, raster.samples, convert)
 
 
 def _saved(image: Image.Image, options: dict[str, object]) -> bytes:
@@ -112,7 +142,13 @@ def _settings(image: JpegImageFile, data: bytes) -> JpegSettings:
         subsampling=subsampling,
         progressive="progressive" in image.info,
         stores_rgb=image.mode == "RGB" and says_rgb and "jfif" not in image.info,
-        segments=tuple(_kept(*s) for s in _segments(data) if _is_metadata(*s)),
+        segments=tuple(
+            _kept(part.marker, part.content)
+            for part in segments(data)
+            if _is_metadata(part.marker, part.content)
+        ),
+        stores_ycck=image.mode == "CMYK" and image.info.get("adobe_transform") == 2,
+        source=data,
     )
 
 
@@ -143,32 +179,10 @@ def _kept(marker: int, content: bytes) -> tuple[int, bytes]:
     return marker, content
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give marker and content of every segment before the picture."""
-    place = 2
-    while place + 4 <= len(data):
-        if data[place] != 0xFF or data[place + 1] in (0x00, 0xFF):
-            place += 1  # padding, or rubbish that decoders skip too
-            continue
-        marker, length = struct.unpack_from(">xBH", data, place)
-        if marker == _START_OF_SCAN:
-            return
-        yield marker, data[place + 4 : place + 2 + length]
-        place += 2 + max(length, 2)
-
-
-def _with_segments(plain: bytes, segments: tuple[tuple[int, bytes], ...]) -> bytes:
-    """Put `segments` in the place of the metadata that the encoder wrote."""
-    kept: list[bytes] = [plain[:2]]
-    kept += [_segment(*segment) for segment in segments]
-    place = 2
-    for marker, content in _segments(plain):
-        if not _is_metadata(marker, content):
-            kept.append(_segment(marker, content))
-        place += 4 + len(content)
-    return b"".join([*kept, plain[place:]])
-
-
-def _segment(marker: int, content: bytes) -> bytes:
-    """Frame a segment by its marker and length."""
-    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+def _with_segments(plain: bytes, kept: tuple[tuple[int, bytes], ...]) -> bytes:
+    """Put `kept` in the place of the metadata that the file `plain` has."""
+    others = {*_APPLICATION, _COMMENT} - {_ADOBE}
+    parts = list(segments(plain))
+    own = [(part.marker, part.content) for part in parts if part.marker not in others]
+    written = b"".join(framed(*segment) for segment in [*kept, *own])
+    return plain[:2] + written + plain[parts[-1].end :]

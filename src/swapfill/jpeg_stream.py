@@ -1,0 +1,400 @@
+"""A sequential JPEG as a stream of blocks, some of which are written anew between the others."""
+
+import struct
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swapfill.jpeg_huffman import (
+    NO_CODE,
+    Bytes,
+    HuffmanTable,
+    Ints,
+    Tokens,
+    read_tables,
+    running_total,
+    step_tables,
+    table_bytes,
+)
+
+_START_OF_SCAN, _HUFFMAN, _QUANTISATION, _RESTART, _END = 0xDA, 0xC4, 0xDB, 0xDD, 0xD9
+_SEQUENTIAL = (0xC0, 0xC1)  # by Huffman codes; the rest is progressive, arithmetic or lossless
+# Bits whose steps are looked up at once: the tables of them stay in the cache. Behind them the
+# longest block must fit: 64 coefficients of at most 31 bits.
+_AT_ONCE, _LONGEST_BLOCK = 1 << 18, 64 * 31
+
+
+class Segment(NamedTuple):
+    """A part of the head of a file, from its marker at `start` to the next part at `end`."""
+
+    marker: int
+    content: bytes
+    start: int
+    end: int
+
+
+class Component(NamedTuple):
+    """Luma, chroma, ink or the like.
+
+    Attributes:
+        across: blocks of it that are side by side in each unit of the scan.
+        down: those that are on top of each other.
+        quantisation: its table, in zigzag order, [64].
+        dc_key: the Huffman table of its first coefficients.
+        ac_key: that of the others.
+    """
+
+    across: int
+    down: int
+    quantisation: Ints
+    dc_key: int
+    ac_key: int
+
+
+class _Intervals(NamedTuple):
+    """The scan between restart markers.
+
+    Attributes:
+        raw: the bytes of each as the file has them.
+        content: those of all together, without what is stuffed behind 255, and 8 zeros.
+        bounds: bit of `content` at which each begins and ends, [I, 2].
+    """
+
+    raw: list[bytes]
+    content: bytes
+    bounds: Ints
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """Give the segments up to the picture; the last one starts the scan."""
+    place = 2
+    while place + 4 <= len(data):
+        if data[place] != 0xFF or data[place + 1] in (0x00, 0xFF):
+            place += 1  # padding, or rubbish that decoders skip too
+            continue
+        marker, length = struct.unpack_from(">xBH", data, place)
+        end = place + 2 + max(length, 2)
+        yield Segment(marker, data[place + 4 : end], place, end)
+        if marker == _START_OF_SCAN:
+            return
+        place = end
+
+
+@dataclass(frozen=True)
+class BlockStream:
+    """The blocks of a sequential JPEG of one scan, counted from 0 in the order of the file.
+
+    A unit is what the scan repeats: some blocks of each component that cover the same pixels.
+
+    Attributes:
+        head: all segments up to the scan.
+        size: height and width of the picture.
+        components: in the order of the scan.
+        tables: the Huffman tables.
+        units: how many there are on top of each other, and side by side.
+        per_interval: units between two restart markers.
+        intervals: the scan.
+        bounds: bit at which each block begins and ends, [B, 2].
+    """
+
+    head: tuple[Segment, ...]
+    size: tuple[int, int]
+    components: tuple[Component, ...]
+    tables: dict[int, HuffmanTable]
+    units: tuple[int, int]
+    per_interval: int
+    intervals: _Intervals
+    bounds: Ints
+
+    @classmethod
+    def read(cls, data: bytes) -> Self | None:
+        """Read a file; None for one that is not sequential in one scan, or that is damaged."""
+        try:
+            return cls._read(data)
+        except (struct.error, IndexError, KeyError, ValueError, ZeroDivisionError):
+            return None  # tables or numbers that are missing or senseless
+
+    @classmethod
+    def _read(cls, data: bytes) -> Self | None:
+        head = tuple(segments(data))
+        frames = [part for part in head if part.marker in range(0xC0, 0xD0)]
+        frames = [part for part in frames if part.marker not in (_HUFFMAN, 0xC8, 0xCC)]
+        if len(frames) != 1 or frames[0].marker not in _SEQUENTIAL:
+            return None
+        bits, height, width, count = struct.unpack_from(">BHHB", frames[0].content)
+        if bits != 8 or head[-1].content[0] != count or head[-1].content[-3:] != b"\0\x3f\0":
+            return None
+        components = _components(frames[0].content[6:], head)
+        unit = [8 * max(getattr(part, way) for part in components) for way in ("down", "across")]
+        units = -(-height // unit[0]), -(-width // unit[1])
+        total = units[0] * units[1]
+        restart = [part.content for part in head if part.marker == _RESTART]
+        per_interval = (struct.unpack(">H", restart[-1])[0] if restart else 0) or total
+        intervals = _intervals(data[head[-1].end :])
+        if intervals is None or len(intervals.raw) != -(-total // per_interval):
+            return None
+        tables: dict[int, HuffmanTable] = {}
+        for part in head:
+            if part.marker == _HUFFMAN:
+                tables |= read_tables(part.content)
+        pattern = [part for part in components for _ in range(part.across * part.down)]
+        bounds = _walk(intervals, pattern, tables, total, per_interval)
+        if bounds is None:
+            return None
+        size = (height, width)
+        return cls(head, size, components, tables, units, per_interval, intervals, bounds)
+
+    @cached_property
+    def pattern(self) -> Ints:
+        """The component of each block of a unit, [P]."""
+        counts = [part.across * part.down for part in self.components]
+        return np.repeat(np.arange(len(counts)), counts)
+
+    @cached_property
+    def dc(self) -> Ints:
+        """The first coefficient of every block, [B]."""
+        symbol, extra = self._dc_codes
+        size = symbol & 15
+        steps = np.where(extra < 1 << size >> 1, extra - (1 << size) + 1, extra)
+        return self._each_component(steps, running_total)
+
+    @cached_property
+    def _dc_codes(self) -> tuple[Ints, Ints]:
+        """Symbol of the first coefficient of every block, and the bits behind it."""
+        content = np.frombuffer(self.intervals.content, np.uint8)
+        starts = self.bounds[:, 0]
+        window = np.zeros(len(starts), np.int64)
+        for i in range(5):
+            window = window << 8 | content[(starts >> 3) + i]
+        window = window << (starts & 7) & ((1 << 40) - 1)
+        symbols, lengths = np.zeros_like(window), np.zeros_like(window)
+        for number, part in enumerate(self.components):
+            of = np.resize(self.pattern == number, len(starts))
+            table = self.tables[part.dc_key].lookup
+            symbols[of], lengths[of] = (column[window[of] >> 24] for column in table)
+        extra = (window >> (40 - lengths - (symbols & 15))) & ((1 << (symbols & 15)) - 1)
+        return symbols, extra
+
+    def rest(self, numbers: Ints) -> NDArray[np.int32]:
+        """Decode blocks, [N]: the coefficients in zigzag order, [N, 64], but for the first ones."""
+        decoded = np.zeros((len(numbers), 64), np.int32)
+        tables = [self.tables[part.ac_key].lookup for part in self.components]
+        lookups = [(symbol.tobytes(), length.tobytes()) for symbol, length in tables]
+        symbols, _ = self._dc_codes
+        for row, number in enumerate(numbers.tolist()):
+            component = self.components[kind := self.pattern[number % len(self.pattern)]]
+            dc = int(symbols[number])
+            length = int(self.tables[component.dc_key].codes[1][dc]) + (dc & 15)
+            start, end = self.bounds[number].tolist()
+            first, last = start >> 3, (end >> 3) + 4
+            word = int.from_bytes(self.intervals.content[first:last])
+            left = 8 * last - start - length
+            for place, value in _coefficients(word, left, *lookups[kind]):
+                decoded[row, place] = value
+        return decoded
+
+    def with_blocks(self, numbers: Ints, dc: Ints, rest: NDArray[np.int32]) -> bytes | None:
+        """Write the file with other blocks; the bits of the rest are copied.
+
+        Args:
+            numbers: of the blocks, ascending, [N].
+            dc: their first coefficients, [N].
+            rest: all their coefficients in zigzag order, of which column 0 is not read, [N, 64].
+
+        Returns:
+            The file, or None if the Huffman tables cannot take the codes that are wanted.
+        """
+        all_dc = self.dc.copy()
+        all_dc[numbers] = dc
+        steps = self._each_component(all_dc, _differences)
+        touched = np.unique(numbers // len(self.pattern))
+        after = touched[(touched + 1) % self.per_interval != 0] + 1  # their steps are others now
+        units = np.union1d(touched, after[after < len(all_dc) // len(self.pattern)])
+        anew = (units[:, None] * len(self.pattern) + np.arange(len(self.pattern))).reshape(-1)
+        content = np.zeros((len(anew), 64), np.int32)
+        given = np.isin(anew, numbers)
+        content[given], content[~given] = rest, self.rest(anew[~given])
+        keys = np.array([(part.dc_key, part.ac_key) for part in self.components])
+        keys = keys[np.resize(self.pattern, len(anew))]
+        tokens = Tokens.of(steps[anew], content, keys[:, 0], keys[:, 1])
+        tables = tokens.with_codes(self.tables)
+        if tables is None:
+            return None
+        bits, ends = tokens.bits(tables)
+        ends = ends[len(self.pattern) - 1 :: len(self.pattern)]
+        return self._head(tables) + self._scan(units, np.split(bits, ends[:-1]))
+
+    def _each_component(self, values: Ints, change: Callable[[Ints, Ints], Ints]) -> Ints:
+        """Do `change` to the values of each component by itself, afresh after a restart."""
+        changed = np.zeros_like(values)
+        rows = values.reshape(-1, len(self.pattern))
+        for number in range(len(self.components)):
+            mine = rows[:, self.pattern == number]
+            per_unit = mine.shape[1]
+            firsts = np.arange(0, mine.size, self.per_interval * per_unit)
+            result = change(mine.reshape(-1), firsts)
+            changed.reshape(rows.shape)[:, self.pattern == number] = result.reshape(-1, per_unit)
+        return changed
+
+    def _head(self, tables: dict[int, HuffmanTable]) -> bytes:
+        """Give the head as it was, but for Huffman tables that are others now."""
+        parts = list(self.head)
+        if tables != self.tables:
+            parts = [part for part in parts if part.marker != _HUFFMAN]
+            parts.insert(-1, Segment(_HUFFMAN, table_bytes(tables), 0, 0))
+        return b"\xff\xd8" + b"".join(framed(part.marker, part.content) for part in parts)
+
+    def _scan(self, units: Ints, pieces: list[Bytes]) -> bytes:
+        """Put the bits of `units` in the place of those that were there, up to the end."""
+        intervals = list(self.intervals.raw)
+        which = units // self.per_interval
+        for number in np.unique(which).tolist():
+            mine = slice(*np.searchsorted(which, [number, number + 1]).tolist())
+            begin, end = self.intervals.bounds[number].tolist()
+            old = np.unpackbits(np.frombuffer(self.intervals.content[begin // 8 : end // 8], "u1"))
+            kept, place = list[Bytes](), 0
+            for unit, piece in zip(units[mine].tolist(), pieces[mine], strict=True):
+                block = unit * len(self.pattern)
+                kept += [old[place : self.bounds[block, 0] - begin], piece]
+                place = int(self.bounds[block + len(self.pattern) - 1, 1]) - begin
+            last = min((number + 1) * self.per_interval, self.units[0] * self.units[1])
+            kept.append(old[place : self.bounds[last * len(self.pattern) - 1, 1] - begin])
+            bits = np.concatenate(kept)
+            filled = np.pad(bits, (0, -len(bits) % 8), constant_values=1)
+            intervals[number] = np.packbits(filled).tobytes().replace(b"\xff", b"\xff\0")
+        marks = [bytes([0xFF, 0xD0 + i % 8]) for i in range(len(intervals) - 1)] + [b"\xff\xd9"]
+        return b"".join(part for pair in zip(intervals, marks, strict=True) for part in pair)
+
+
+def framed(marker: int, content: bytes) -> bytes:
+    """Frame a segment by its marker and length."""
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+def _components(frame: bytes, head: tuple[Segment, ...]) -> tuple[Component, ...]:
+    """Read the components in the order of the scan: of `frame` 3 bytes are for each."""
+    quantisation: dict[int, Ints] = {}
+    for part in head:
+        content = part.content if part.marker == _QUANTISATION else b""
+        while content:
+            kind = ">u2" if content[0] >> 4 else "u1"
+            table = np.frombuffer(content, kind, 64, offset=1)
+            quantisation[content[0] & 15] = table.astype(np.int64)
+            content = content[1 + table.nbytes :]
+    stored = {frame[i]: (frame[i + 1], frame[i + 2]) for i in range(0, len(frame), 3)}
+    scan = head[-1].content
+    components = []
+    for i in range(1, 1 + 2 * scan[0], 2):
+        factors, table_number = stored[scan[i]]
+        if scan[0] == 1:
+            factors = 0x11  # a unit is one block then, whatever the factors say
+        keys = scan[i + 1] >> 4, 0x10 | scan[i + 1] & 15
+        table = quantisation[table_number]
+        components.append(Component(factors >> 4, factors & 15, table, *keys))
+    return tuple(components)
+
+
+def _intervals(scan: bytes) -> _Intervals | None:
+    """Cut a scan at its restart markers; None if it does not end as it should."""
+    raw = np.frombuffer(scan, np.uint8)
+    marks = np.flatnonzero(raw[:-1] == 0xFF)
+    kinds = raw[marks + 1]
+    marks, kinds, stuffed = marks[kinds != 0], kinds[kinds != 0], marks[kinds == 0] + 1
+    ends = np.flatnonzero((kinds & 0xF8) != 0xD0)
+    if len(ends) == 0 or kinds[ends[0]] != _END:
+        return None
+    marks, kinds = marks[: ends[0] + 1], kinds[: ends[0]]
+    if (kinds != 0xD0 + np.arange(len(kinds)) % 8).any():
+        return None
+    stuffed = stuffed[stuffed < marks[-1]]
+    kept = np.ones(marks[-1], np.bool_)
+    kept[stuffed] = kept[marks[:-1]] = kept[marks[:-1] + 1] = False
+    raw_bounds = np.column_stack([np.concatenate([[0], marks[:-1] + 2]), marks])
+    gone = np.searchsorted(stuffed, raw_bounds) + 2 * np.arange(len(marks))[:, None]
+    return _Intervals(
+        raw=[scan[start:end] for start, end in raw_bounds.tolist()],
+        content=raw[: marks[-1]][kept].tobytes() + bytes(8),
+        bounds=8 * (raw_bounds - gone),
+    )
+
+
+def _walk(
+    intervals: _Intervals,
+    pattern: list[Component],
+    tables: dict[int, HuffmanTable],
+    units: int,
+    per_interval: int,
+) -> Ints | None:
+    """Find where each block begins and ends, [B, 2]; None if the codes do not fill the scan."""
+    steps = {key: step_tables(table, dc=key < 0x10) for key, table in tables.items()}
+    bounds, base, edge = array("q"), 0, -1
+    looked_up: list[tuple[bytes, bytes, bytes]] = []
+    for first, (begin, end) in enumerate(intervals.bounds.tolist()):
+        place = begin
+        for number in range(len(pattern) * min(per_interval, units - first * per_interval)):
+            if place >= edge:
+                if place >= end:
+                    return None
+                base, edge = place & ~7, (place & ~7) + _AT_ONCE
+                by_key = _steps_everywhere(intervals.content, base >> 3, steps)
+                looked_up = [(by_key[p.dc_key][0], *by_key[p.ac_key]) for p in pattern]
+            dc, lengths, goings = looked_up[number % len(pattern)]
+            bounds.append(place)
+            at, coefficient = place - base, 0
+            at += dc[at]
+            while coefficient < 63:
+                coefficient += goings[at]
+                at += lengths[at]
+            if coefficient >= NO_CODE:
+                return None
+            place = at + base
+            bounds.append(place)
+        if not 0 <= end - place < 8:
+            return None
+    return np.frombuffer(bounds, np.int64).reshape(-1, 2)
+
+
+def _steps_everywhere(
+    content: bytes, first: int, steps: dict[int, tuple[Bytes, Bytes]]
+) -> dict[int, tuple[bytes, bytes]]:
+    """Look up the steps at each bit from byte `first` on: bits that are taken, places gone on."""
+    # Beyond the end are zeros: a damaged scan walks into them and is found out by where it ends.
+    wanted = (_AT_ONCE + _LONGEST_BLOCK) // 8 + 2
+    part = np.frombuffer(content[first : first + wanted].ljust(wanted, b"\0"), np.uint8)
+    three = part[:-2].astype(np.uint32) << 16 | part[1:-1].astype(np.uint32) << 8 | part[2:]
+    windows = (three[:, None] >> np.arange(8, 0, -1, dtype=np.uint32)).astype(np.uint16).reshape(-1)
+    return {
+        key: (lengths[windows].tobytes(), goings[windows].tobytes())
+        for key, (lengths, goings) in steps.items()
+    }
+
+
+def _coefficients(
+    word: int, left: int, symbols: bytes, lengths: bytes
+) -> Iterator[tuple[int, int]]:
+    """Decode one block from the bits of `word`, the first of which has `left` before its end."""
+    place = 0
+    while place < 63:
+        window = word >> left - 16 & 0xFFFF
+        symbol = symbols[window]
+        left -= lengths[window]
+        size = symbol & 15
+        if size == 0 and symbol != 0xF0:
+            return
+        place += (symbol >> 4) + 1
+        if size:
+            left -= size
+            value = word >> left & (1 << size) - 1
+            yield place, value if value >> size - 1 else value - (1 << size) + 1
+
+
+def _differences(values: Ints, firsts: Ints) -> Ints:
+    """Give the step from each value to the next, from 0 at each of `firsts`: [N] of [N]."""
+    steps = np.diff(values, prepend=0)
+    steps[firsts] = values[firsts]
+    return steps
