@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +78,42 @@ def test_the_tiny_chain_trains_a_bundle_that_fills_holes(
         old, new, hole = np.asarray(before), np.asarray(after), np.asarray(white) > 0
     np.testing.assert_array_equal(new[~hole], old[~hole])
     assert (new[hole] != old[hole]).any()
+
+
+# Kills the process in a stage when a step has been looked at and is in the log, but not saved.
+KILLED = """
+import os, signal, sys
+from swapfill.cli import main
+from swapfill.training import loop
+write = loop.save
+def save(stage, folder):
+    if folder.name == sys.argv[1] and stage.step == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(stage, folder)
+loop.save = save
+main(sys.argv[3:])
+"""
+
+
+@pytest.mark.slow
+def test_a_chain_that_is_killed_twice_ends_where_an_unbroken_one_does(
+    given: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*given, "optim.save_every=1"]
+    assert main([*command, "--run", str(tmp_path / "unbroken")]) == 0
+    broken = ["--run", str(tmp_path / "broken")]
+    for stage, step in (("2-image2feature", "4"), ("4-feature2image", "4")):
+        script = [sys.executable, "-c", KILLED, stage, step, *command, *broken]
+        assert subprocess.run(script, check=False).returncode == -signal.SIGKILL
+    capsys.readouterr()
+    assert main([*command, *broken]) == 0
+    said = capsys.readouterr().err
+    assert "4-feature2image: step 4 of 4" in said
+    assert "step 1 of" not in said
+    for stage in ("1-encoder", "2-image2feature", "3-feature2image", "4-feature2image"):
+        for name in ("network.safetensors", "best.safetensors", "validation.jsonl"):
+            whole, again = (tmp_path / run / stage / name for run in ("unbroken", "broken"))
+            assert whole.read_bytes() == again.read_bytes(), f"{stage}/{name}"
 
 
 @pytest.mark.slow
