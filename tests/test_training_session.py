@@ -217,6 +217,29 @@ def test_memory_counts_weights_with_optimisers_and_activations_by_the_batch(made
     assert found["total"] == found["weights"] + found["activations"]
 
 
+@pytest.mark.parametrize("stage", ["image2feature", "feature2image"])
+@pytest.mark.parametrize(
+    ("layer", "channels", "stride"), [("relu2_1", 128, 2), ("relu4_1", 512, 8)]
+)
+def test_features_of_other_layers_can_be_trained_with(
+    layer: str, channels: int, stride: int, stage: str, made: Path
+) -> None:
+    """The ablations of section 4.3."""
+    teacher = VGG19(layer)
+    initialise(teacher, torch.Generator().manual_seed(0))
+    save_from(teacher, made / "encoder")
+    parts: dict[str, dict[str, Any]] = {
+        "encoder": {"kind": "vgg19", "layer": layer},
+        "feature2image": {"in_channels": channels, "stride": stride},
+        "data": {"side": 128, "whole": 1.0},
+    }
+    settings = config(made, stage, **parts)
+    trained = build_stage(settings)
+    (batch,) = fixed_batches(settings, 2, 2, print)
+    assert all(bool(term.isfinite()) for term in trained.learn(batch).values())
+    assert trained.fill(batch).shape == batch.truth.shape
+
+
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     import signal

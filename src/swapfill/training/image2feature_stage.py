@@ -65,12 +65,13 @@ class Image2FeatureStage(Stage):
         terms = {"image": losses.weighted_l1_mean(image, truth, weight)}
         if not weights.feature and not weights.head:
             return terms
-        cells = feature_hole(hole, truth.shape[2] // 4)
         with torch.no_grad():
             wanted = self.encoder(truth).float()
+        cells = feature_hole(hole, wanted.shape[2])
         if weights.feature:
             found = self.encoder(torch.where(hole, image, truth)).float()
-            ring = losses.ring_weight(cells, weights.ring // 4, weights.ring_weight)
+            stride = truth.shape[2] // wanted.shape[2]  # 4; 2 and 8 for relu2_1 and relu4_1
+            ring = losses.ring_weight(cells, weights.ring // stride, weights.ring_weight)
             terms["feature"] = losses.weighted_l1_sum(found, wanted, ring)
         if features is not None and weights.head:
             terms["head"] = losses.expected_direction(features.float(), wanted, cells)
