@@ -232,18 +232,18 @@ def test_the_size_of_a_block_changes_nothing(block: int, monkeypatch: pytest.Mon
 
 def test_no_block_is_larger_than_asked_or_than_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    original = module.patch_products
+    original = torch.nn.functional.conv2d
 
-    def noted(part: Tensor, keys: Tensor) -> Tensor:
-        out = original(part, keys)
+    def noted(cells: Tensor, weight: Tensor) -> Tensor:
+        out = original(cells, weight)
         sizes.append(out.numel())
         return out
 
-    monkeypatch.setattr(module, "patch_products", noted)
-    monkeypatch.setattr(module, "_BLOCK", 700)
+    monkeypatch.setattr(module.F, "conv2d", noted)
+    monkeypatch.setattr(module, "_BLOCK", 1100)
     patch_swap(random_map(0)[None], hole_of(HOLES["centre"])[None])
-    row = 5 * 6 * 7  # queries of a row, candidates
-    assert sizes == [3 * row, 2 * row]
+    row = 7 * 8 * 9  # cells of a row of queries, cells of the map
+    assert sizes == [2 * row, 2 * row, 2 * row, row]
 
 
 def test_half_precision_around_it_changes_nothing() -> None:

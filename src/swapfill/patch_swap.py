@@ -4,6 +4,8 @@ A 3x3 patch is named by its top left cell, so a map of h x w cells has (h - 2) x
 *Queries* are the patches that touch the hole, *candidates* those wholly outside it.
 """
 
+from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -13,8 +15,8 @@ from torch import Tensor
 from swapfill.errors import NoKnownPatchError
 
 PATCH = 3
-# Floats of the similarity block that is held at once: 32 MB. Larger ones measured no faster.
-_BLOCK = 8_000_000
+# Floats of the Gram matrix that are held at once: 24 MB.
+_BLOCK = 6_000_000
 
 
 class Match(NamedTuple):
@@ -118,8 +120,8 @@ def match(features: Tensor, hole: Tensor, keys: Tensor) -> Match:
     """Find the most similar candidate of every query of one map, exactly.
 
     A patch's inner product is the sum of nine shifted *cell* inner products: one Gram matrix of
-    cells, then a box sum along its diagonal, first over columns, then over rows, a few rows of
-    queries at a time so that memory stays flat (`_BLOCK`).
+    cells, then a box sum along its diagonal, first over columns, then over rows, a row of queries
+    at a time so that it stays in the cache and memory stays flat.
 
     Args:
         features: [C, h, w].
@@ -135,13 +137,14 @@ def match(features: Tensor, hole: Tensor, keys: Tensor) -> Match:
     penalty = torch.zeros_like(inverse).masked_fill_(~valid, -1e30)
     rows, columns = asked.any(dim=1).nonzero()[:, 0], asked.any(dim=0).nonzero()[:, 0]
     left, right = int(columns[0]), int(columns[-1]) + 1
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    part = features[:, top : bottom + PATCH - 1, left : right + PATCH - 1]
     queries, chosen, scores = [], [], []
-    for top, bottom in _blocks(rows, (right - left) * inverse.numel()):
-        part = features[:, top : bottom + PATCH - 1, left : right + PATCH - 1]
-        score = torch.addcmul(penalty, patch_products(part, keys), inverse).flatten(2)
-        best, index = score.max(dim=-1)  # [rows, columns]
-        here = asked[top:bottom, left:right]
-        queries.append(here.nonzero() + torch.tensor([top, left], device=hole.device))
+    for row, products in enumerate(_product_rows(part, keys), start=top):
+        score = torch.addcmul(penalty, products, inverse, out=products).flatten(1)
+        best, index = score.max(dim=-1)  # [columns]
+        here = asked[row, left:right]
+        queries.append(F.pad(here.nonzero() + left, (1, 0), value=row))
         chosen.append(index[here])
         scores.append(best[here])
     query, index = torch.cat(queries), torch.cat(chosen)
@@ -151,26 +154,31 @@ def match(features: Tensor, hole: Tensor, keys: Tensor) -> Match:
     return Match(query, place, torch.cat(scores) / norms)
 
 
-def _blocks(rows: Tensor, row_size: int) -> list[tuple[int, int]]:
-    """Split the rows from the first to the last query into runs that keep a block small."""
-    first, last = int(rows[0]), int(rows[-1]) + 1
-    step = max(1, _BLOCK // max(row_size, 1))
-    return [(top, min(top + step, last)) for top in range(first, last, step)]
-
-
 def patch_products(part: Tensor, keys: Tensor) -> Tensor:
     """Give the inner products of all patches: [C, a, b] with [C, h, w] to [a-2, b-2, h-2, w-2]."""
-    cells, height, width = part.shape[1:], keys.shape[1], keys.shape[2]
+    return torch.stack(list(_product_rows(part, keys)))
+
+
+def _product_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
+    """Give `patch_products` a row of patches at a time, [b - 2, h - 2, w - 2]: 4 MB at 512 px."""
+    height, width = keys.shape[1:]
     # As a channels_last 1x1 convolution: oneDNN's kernel, 2.3 x MKL's `@` in fp32 on AMD.
     weight = keys.flatten(1).T.contiguous()[:, :, None, None]
-    held = part[None].contiguous(memory_format=torch.channels_last)
-    with torch.autocast(part.device.type, enabled=False):  # bf16 scores lose up to 6e-3 of cosine
-        gram = F.conv2d(held, weight)[0].permute(1, 2, 0).reshape(*cells, height, width)
-    t = gram[:, :-2, :, :-2] + gram[:, 1:-1, :, 1:-1]
-    t += gram[:, 2:, :, 2:]
-    p = t[:-2, :, :-2] + t[1:-1, :, 1:-1]
-    p += t[2:, :, 2:]
-    return p
+    step = max(1, _BLOCK // (part.shape[2] * height * width))
+    summed: deque[Tensor] = deque(maxlen=PATCH)  # over columns, of the last three rows of cells
+    for cells in part.split(step, dim=1):
+        held = cells[None].contiguous(memory_format=torch.channels_last)
+        with torch.autocast(part.device.type, enabled=False):  # bf16 loses up to 6e-3 of cosine
+            gram = F.conv2d(held, weight)[0].permute(1, 2, 0).unflatten(2, (height, width))
+        for row in gram:  # [b, h, w]
+            over_columns = row[:-2, :, :-2] + row[1:-1, :, 1:-1]
+            over_columns += row[2:, :, 2:]
+            summed.append(over_columns)
+            if len(summed) == PATCH:
+                first, second, third = summed
+                product = first[:, :-2] + second[:, 1:-1]
+                product += third[:, 2:]
+                yield product
 
 
 def patch_norms(features: Tensor) -> Tensor:
