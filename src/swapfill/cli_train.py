@@ -34,7 +34,9 @@ def train(
     *,
     run: Annotated[
         Path | None,
-        typer.Option(help="The run's folder; what is there goes on. Of a chain: runs/ by default."),
+        typer.Option(
+            help="The run's folder; what is there goes on. Of a chain: runs/NAME if not given."
+        ),
     ] = None,
     dry_run: Annotated[
         bool,
