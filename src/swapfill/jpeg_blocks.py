@@ -69,8 +69,8 @@ def with_changes(source: bytes, old: Samples, new: Samples, convert: Convert) ->
         source: the file.
         old: what it decodes to, [H, W, C], uint8.
         new: what it is to be, of the same shape.
-        convert: from the colours of `old` [..., C] to those of the components, 0 to 255; affine, since
-            means are converted.
+        convert: from the colours of `old` [..., C] to those of the components, 0 to 255. Means of
+            pixels are converted, so it is to be affine.
 
     Returns:
         A file with all segments of the source, or None if the source has no blocks that can be

@@ -1,7 +1,6 @@
 """A sequential JPEG as a stream of blocks, some of which are written anew between the others."""
 
 import struct
-from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,22 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swapfill.jpeg_huffman import (
-    NO_CODE,
     Bytes,
     HuffmanTable,
     Ints,
     Tokens,
     read_tables,
     running_total,
-    step_tables,
     table_bytes,
 )
+from swapfill.jpeg_scan import Intervals, block_bounds, coefficients, intervals_of
 
-_START_OF_SCAN, _HUFFMAN, _QUANTISATION, _RESTART, _END = 0xDA, 0xC4, 0xDB, 0xDD, 0xD9
+_START_OF_SCAN, _HUFFMAN, _QUANTISATION, _RESTART = 0xDA, 0xC4, 0xDB, 0xDD
+_FRAMES = set(range(0xC0, 0xD0)) - {_HUFFMAN, 0xC8, 0xCC}
 _SEQUENTIAL = (0xC0, 0xC1)  # by Huffman codes; the rest is progressive, arithmetic or lossless
-# Bits whose steps are looked up at once: the tables of them stay in the cache. Behind them the
-# longest block must fit: 64 coefficients of at most 31 bits.
-_AT_ONCE, _LONGEST_BLOCK = 1 << 18, 64 * 31
 
 
 class Segment(NamedTuple):
@@ -54,20 +50,6 @@ class Component(NamedTuple):
     quantisation: Ints
     dc_key: int
     ac_key: int
-
-
-class _Intervals(NamedTuple):
-    """The scan between restart markers.
-
-    Attributes:
-        raw: the bytes of each as the file has them.
-        content: those of all together, without what is stuffed behind 255, and 8 zeros.
-        bounds: bit of `content` at which each begins and ends, [I, 2].
-    """
-
-    raw: list[bytes]
-    content: bytes
-    bounds: Ints
 
 
 def segments(data: bytes) -> Iterator[Segment]:
@@ -108,7 +90,7 @@ class BlockStream:
     tables: dict[int, HuffmanTable]
     units: tuple[int, int]
     per_interval: int
-    intervals: _Intervals
+    intervals: Intervals
     bounds: Ints
 
     @classmethod
@@ -122,8 +104,7 @@ class BlockStream:
     @classmethod
     def _read(cls, data: bytes) -> Self | None:
         head = tuple(segments(data))
-        frames = [part for part in head if part.marker in range(0xC0, 0xD0)]
-        frames = [part for part in frames if part.marker not in (_HUFFMAN, 0xC8, 0xCC)]
+        frames = [part for part in head if part.marker in _FRAMES]
         if len(frames) != 1 or frames[0].marker not in _SEQUENTIAL:
             return None
         bits, height, width, count = struct.unpack_from(">BHHB", frames[0].content)
@@ -135,15 +116,15 @@ class BlockStream:
         total = units[0] * units[1]
         restart = [part.content for part in head if part.marker == _RESTART]
         per_interval = (struct.unpack(">H", restart[-1])[0] if restart else 0) or total
-        intervals = _intervals(data[head[-1].end :])
+        intervals = intervals_of(data[head[-1].end :])
         if intervals is None or len(intervals.raw) != -(-total // per_interval):
             return None
         tables: dict[int, HuffmanTable] = {}
         for part in head:
             if part.marker == _HUFFMAN:
                 tables |= read_tables(part.content)
-        pattern = [part for part in components for _ in range(part.across * part.down)]
-        bounds = _walk(intervals, pattern, tables, total, per_interval)
+        keys = [(p.dc_key, p.ac_key) for p in components for _ in range(p.across * p.down)]
+        bounds = block_bounds(intervals, keys, tables, total, per_interval)
         if bounds is None:
             return None
         size = (height, width)
@@ -194,7 +175,7 @@ class BlockStream:
             first, last = start >> 3, (end >> 3) + 4
             word = int.from_bytes(self.intervals.content[first:last])
             left = 8 * last - start - length
-            for place, value in _coefficients(word, left, *lookups[kind]):
+            for place, value in coefficients(word, left, *lookups[kind]):
                 decoded[row, place] = value
         return decoded
 
@@ -297,100 +278,6 @@ def _components(frame: bytes, head: tuple[Segment, ...]) -> tuple[Component, ...
         table = quantisation[table_number]
         components.append(Component(factors >> 4, factors & 15, table, *keys))
     return tuple(components)
-
-
-def _intervals(scan: bytes) -> _Intervals | None:
-    """Cut a scan at its restart markers; None if it does not end as it should."""
-    raw = np.frombuffer(scan, np.uint8)
-    marks = np.flatnonzero(raw[:-1] == 0xFF)
-    kinds = raw[marks + 1]
-    marks, kinds, stuffed = marks[kinds != 0], kinds[kinds != 0], marks[kinds == 0] + 1
-    ends = np.flatnonzero((kinds & 0xF8) != 0xD0)
-    if len(ends) == 0 or kinds[ends[0]] != _END:
-        return None
-    marks, kinds = marks[: ends[0] + 1], kinds[: ends[0]]
-    if (kinds != 0xD0 + np.arange(len(kinds)) % 8).any():
-        return None
-    stuffed = stuffed[stuffed < marks[-1]]
-    kept = np.ones(marks[-1], np.bool_)
-    kept[stuffed] = kept[marks[:-1]] = kept[marks[:-1] + 1] = False
-    raw_bounds = np.column_stack([np.concatenate([[0], marks[:-1] + 2]), marks])
-    gone = np.searchsorted(stuffed, raw_bounds) + 2 * np.arange(len(marks))[:, None]
-    return _Intervals(
-        raw=[scan[start:end] for start, end in raw_bounds.tolist()],
-        content=raw[: marks[-1]][kept].tobytes() + bytes(8),
-        bounds=8 * (raw_bounds - gone),
-    )
-
-
-def _walk(
-    intervals: _Intervals,
-    pattern: list[Component],
-    tables: dict[int, HuffmanTable],
-    units: int,
-    per_interval: int,
-) -> Ints | None:
-    """Find where each block begins and ends, [B, 2]; None if the codes do not fill the scan."""
-    steps = {key: step_tables(table, dc=key < 0x10) for key, table in tables.items()}
-    bounds, base, edge = array("q"), 0, -1
-    looked_up: list[tuple[bytes, bytes, bytes]] = []
-    for first, (begin, end) in enumerate(intervals.bounds.tolist()):
-        place = begin
-        for number in range(len(pattern) * min(per_interval, units - first * per_interval)):
-            if place >= edge:
-                if place >= end:
-                    return None
-                base, edge = place & ~7, (place & ~7) + _AT_ONCE
-                by_key = _steps_everywhere(intervals.content, base >> 3, steps)
-                looked_up = [(by_key[p.dc_key][0], *by_key[p.ac_key]) for p in pattern]
-            dc, lengths, goings = looked_up[number % len(pattern)]
-            bounds.append(place)
-            at, coefficient = place - base, 0
-            at += dc[at]
-            while coefficient < 63:
-                coefficient += goings[at]
-                at += lengths[at]
-            if coefficient >= NO_CODE:
-                return None
-            place = at + base
-            bounds.append(place)
-        if not 0 <= end - place < 8:
-            return None
-    return np.frombuffer(bounds, np.int64).reshape(-1, 2)
-
-
-def _steps_everywhere(
-    content: bytes, first: int, steps: dict[int, tuple[Bytes, Bytes]]
-) -> dict[int, tuple[bytes, bytes]]:
-    """Look up the steps at each bit from byte `first` on: bits that are taken, places gone on."""
-    # Beyond the end are zeros: a damaged scan walks into them and is found out by where it ends.
-    wanted = (_AT_ONCE + _LONGEST_BLOCK) // 8 + 2
-    part = np.frombuffer(content[first : first + wanted].ljust(wanted, b"\0"), np.uint8)
-    three = part[:-2].astype(np.uint32) << 16 | part[1:-1].astype(np.uint32) << 8 | part[2:]
-    windows = (three[:, None] >> np.arange(8, 0, -1, dtype=np.uint32)).astype(np.uint16).reshape(-1)
-    return {
-        key: (lengths[windows].tobytes(), goings[windows].tobytes())
-        for key, (lengths, goings) in steps.items()
-    }
-
-
-def _coefficients(
-    word: int, left: int, symbols: bytes, lengths: bytes
-) -> Iterator[tuple[int, int]]:
-    """Decode one block from the bits of `word`, the first of which has `left` before its end."""
-    place = 0
-    while place < 63:
-        window = word >> left - 16 & 0xFFFF
-        symbol = symbols[window]
-        left -= lengths[window]
-        size = symbol & 15
-        if size == 0 and symbol != 0xF0:
-            return
-        place += (symbol >> 4) + 1
-        if size:
-            left -= size
-            value = word >> left & (1 << size) - 1
-            yield place, value if value >> size - 1 else value - (1 << size) + 1
 
 
 def _differences(values: Ints, firsts: Ints) -> Ints:
