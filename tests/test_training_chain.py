@@ -64,9 +64,8 @@ def trained(link: Link) -> None:
         "image2feature": lambda s: Image2Feature(s.image2feature),
         "feature2image": lambda s: Feature2Image(s.feature2image),
     }
-    network = networks[link.settings.stage](link.settings)
-    save_from(network, link.folder / "network.safetensors")
-    save_from(network, link.folder / "best.safetensors")
+    for name in ("network.safetensors", "best.safetensors"):  # random, so not alike
+        save_from(networks[link.settings.stage](link.settings), link.folder / name)
     step = link.settings.optim.last_step
     (link.folder / "metrics.jsonl").write_text(json.dumps({"step": step}) + "\n")
     (link.folder / "state.pt").write_bytes(b"state of " + link.folder.name.encode())
@@ -110,6 +109,16 @@ def test_later_stages_find_the_weights_of_earlier_ones(path: Path) -> None:
     assert second.settings.image2feature_weights == best
     assert (first.before, second.before) == (None, first.folder)
     assert second.settings.initial_weights is None
+
+
+def test_of_several_phases_the_last_one_is_used(path: Path) -> None:
+    more = '[[stages]]\nstage = "image2feature"\n[[stages]]\nstage = "feature2image"\noptim.until'
+    path.write_text(TOML.replace('[[stages]]\nstage = "feature2image"\noptim.until', more))
+    links = load(path).links
+    second = links[2].folder
+    assert second.name == "3-image2feature"
+    assert links[4].settings.image2feature_weights == second / "network.safetensors"
+    assert load(path).parts()["image2feature"] == second
 
 
 def test_a_phase_that_does_not_go_on_starts_from_the_weights_of_the_one_before(path: Path) -> None:
@@ -186,9 +195,15 @@ def test_a_chain_trains_every_stage_and_makes_a_bundle(path: Path) -> None:
     assert bundle.config.fill.bonus == 0.25
     assert bundle.config.image2feature == chain.links[1].settings.image2feature
     assert list(bundle.config.feature2image) == ["all"]
-    kept = read_tensors(bundle.weights("feature2image"))
-    last = read_tensors(chain.links[3].folder / "network.safetensors")
-    assert all(torch.equal(kept[name], tensor.half()) for name, tensor in last.items())
+    for part, file in (
+        ("encoder", "1-encoder/network"),
+        ("image2feature", "2-image2feature/best"),  # its looks decide
+        ("feature2image", "4-feature2image/network"),
+    ):
+        found = read_tensors(bundle.weights(part))
+        for name, tensor in read_tensors(chain.folder / f"{file}.safetensors").items():
+            kept = tensor.half() if tensor.is_floating_point() else tensor
+            assert torch.equal(found[name], kept), f"{part}: {name}"
     card = (folder / "README.md").read_text()
     assert card.endswith("the end")
     assert "| feature2image | " in card
