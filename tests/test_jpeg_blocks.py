@@ -11,7 +11,7 @@ from jpeg_files import HEIGHT, SEQUENTIAL, WIDTH, by_pillow, picture
 from swapfill import jpeg_blocks, jpeg_format
 from swapfill.images import Photograph
 from swapfill.jpeg_stream import BlockStream, segments
-from swapfill.raster import Hole, Samples
+from swapfill.raster import Hole
 
 HOLES = {
     "inside": (slice(30, 41), slice(33, 52)),
@@ -231,14 +231,3 @@ def test_another_size_than_the_source_has_is_encoded_again() -> None:
     raster, metadata, settings = jpeg_format.decode(SEQUENTIAL["4:2:0"](), "photo")
     smaller = replace(raster, samples=np.ascontiguousarray(raster.samples[:50, :60]))
     assert decoded(jpeg_format.encode(smaller, metadata, settings, None)).shape == (50, 60, 3)
-
-
-def test_factors_that_do_not_divide_each_other_are_left_alone() -> None:
-    source = bytearray(SEQUENTIAL["4:4:4"]())
-    frame = source.index(b"\xff\xc0")
-    source[frame + 11] = (
-        0x31  # three blocks of luma for two of one chroma; what is in them is noise
-    )
-    source[frame + 14] = 0x21
-    old: Samples = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    assert jpeg_blocks.with_changes(bytes(source), old, old, jpeg_blocks.as_stored) is None

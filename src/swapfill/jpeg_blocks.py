@@ -80,8 +80,6 @@ def with_changes(source: bytes, old: Samples, new: Samples, convert: Convert) ->
     if stream is None or (*stream.size, len(stream.components)) != old.shape:
         return None
     unit = [max(getattr(part, way) for part in stream.components) for way in ("down", "across")]
-    if any(unit[0] % part.down or unit[1] % part.across for part in stream.components):
-        return None
     changed = np.zeros(old.shape[:2], np.bool_)
     for channel in range(old.shape[2]):  # five times as fast as any(axis=2)
         changed |= old[..., channel] != new[..., channel]
