@@ -231,3 +231,27 @@ def test_another_size_than_the_source_has_is_encoded_again() -> None:
     raster, metadata, settings = jpeg_format.decode(SEQUENTIAL["4:2:0"](), "photo")
     smaller = replace(raster, samples=np.ascontiguousarray(raster.samples[:50, :60]))
     assert decoded(jpeg_format.encode(smaller, metadata, settings, None)).shape == (50, 60, 3)
+
+
+def test_a_picture_of_another_shape_is_left_alone() -> None:
+    source = SEQUENTIAL["4:4:4"]()
+    old = decoded(source).astype(np.uint8)
+    for other in (old[1:], old[:, 1:], old[..., :1]):
+        assert jpeg_blocks.with_changes(source, other, other, jpeg_blocks.as_stored) is None
+
+
+def test_no_coefficient_is_larger_than_the_codes_of_a_jpeg_reach() -> None:
+    stream = BlockStream.read(by_pillow("L", quality=100)())  # steps of 1
+    assert stream is not None
+    random = np.random.default_rng(0)
+    numbers = np.arange(len(stream.dc))
+    content = random.choice([-1023, 1023], (len(numbers), 64)).astype(np.int32)
+    source = stream.with_blocks(numbers, stream.dc, content)  # far beyond black and white
+    assert source is not None
+    old = decoded(source).astype(np.uint8)
+    new = np.where(random.random(old.shape) < 0.5, 255 - old, old)
+    result = jpeg_blocks.with_changes(source, old, new, jpeg_blocks.as_stored)
+    assert result is not None
+    written = BlockStream.read(result)
+    assert written is not None
+    assert np.abs(written.rest(numbers)).max() == 1023

@@ -74,7 +74,8 @@ def with_changes(source: bytes, old: Samples, new: Samples, convert: Convert) ->
 
     Returns:
         A file with all segments of the source, or None if the source has no blocks that can be
-        exchanged: it is progressive, has arithmetic coding or several scans, or is damaged.
+        exchanged: it is progressive, has arithmetic coding or several scans, is damaged, or is
+            not what `old` was decoded from.
     """
     stream = BlockStream.read(source)
     if stream is None or (*stream.size, len(stream.components)) != old.shape:
