@@ -107,6 +107,7 @@ def damaged() -> dict[str, bytes]:
         "bits left over": source[:-2] + b"\x55\x55" + source[-2:],
         "bits missing": source[:-12] + source[-2:],
         "no codes": source[: scan + 300] + b"\xfe\xfe" * 40 + source[scan + 380 :],
+        "a part is missing": restart[: restart.rindex(b"\xff\xd0")] + b"\xff\xd9",
         "restarts out of turn": restart[:mark] + b"\xff\xd5" + restart[mark + 2 :],
         "a table is missing": source.replace(b"\xff\xc4\x00\x1f\x01", b"\xff\xe9\x00\x1f\x01"),
         "12 bits": source.replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c"),

@@ -107,8 +107,8 @@ class BlockStream:
         frames = [part for part in head if part.marker in _FRAMES]
         if len(frames) != 1 or frames[0].marker not in _SEQUENTIAL:
             return None
-        bits, height, width, count = struct.unpack_from(">BHHB", frames[0].content)
-        if bits != 8 or head[-1].content[0] != count or head[-1].content[-3:] != b"\0\x3f\0":
+        bits, height, width = struct.unpack_from(">BHH", frames[0].content)
+        if bits != 8:
             return None
         components = _components(frames[0].content[6:], head)
         unit = [8 * max(getattr(part, way) for part in components) for way in ("down", "across")]
@@ -194,8 +194,8 @@ class BlockStream:
         all_dc[numbers] = dc
         steps = self._each_component(all_dc, _differences)
         touched = np.unique(numbers // len(self.pattern))
-        after = touched[(touched + 1) % self.per_interval != 0] + 1  # their steps are others now
-        units = np.union1d(touched, after[after < len(all_dc) // len(self.pattern)])
+        units = np.union1d(touched, touched + 1)  # of those behind, the first steps are others now
+        units = units[units < self.units[0] * self.units[1]]
         anew = (units[:, None] * len(self.pattern) + np.arange(len(self.pattern))).reshape(-1)
         content = np.zeros((len(anew), 64), np.int32)
         given = np.isin(anew, numbers)
