@@ -58,7 +58,7 @@ def test_tables_are_read_as_they_are_written() -> None:
 
 
 def test_steps_count_code_and_value() -> None:
-    lengths, goings = step_tables(TABLE, dc=False)
+    lengths, goings = step_tables(TABLE)
     found = [(lengths[w], goings[w]) for w in (0x0000, 0x4000, 0x6000, 0x8000, 0xA001)]
     assert found == [(2, 63), (4, 1), (5, 2), (3, 16), (1, NO_CODE)]
 

@@ -92,6 +92,24 @@ def test_what_is_not_sequential_is_left_alone() -> None:
     assert BlockStream.read(by_pillow("RGB", progressive=True)()) is None
 
 
+def test_padding_between_segments_is_skipped() -> None:
+    source = SEQUENTIAL["4:2:0"]()
+    padded = BlockStream.read(source[:20] + b"\xff\xff\xff" + source[20:])
+    assert padded is not None
+    assert padded.with_blocks(*(np.zeros(0, np.int64),) * 2, np.zeros((0, 64), np.int32)) == source
+
+
+def test_bits_that_are_no_code_are_damage_even_if_all_ends_well() -> None:
+    file = io.BytesIO()
+    Image.new("L", (16, 8)).save(file, "JPEG")  # two blocks, codes of the standard
+    source = file.getvalue()
+    # No step of luma; 16 ones are no code: a decoder that goes on one bit behind finds the code of
+    # run 15 and 9 bits for the second block, those, and the end of the block.
+    bits = "00" + "1" * 16 + "01" + "0" * 9 + "1010" + "1" * 7
+    scan = int(bits, 2).to_bytes(5, "big").replace(b"\xff", b"\xff\0")
+    assert BlockStream.read(source[: list(segments(source))[-1].end] + scan + b"\xff\xd9") is None
+
+
 def damaged() -> dict[str, bytes]:
     source = SEQUENTIAL["4:2:0"]()
     scan = list(segments(source))[-1].end
@@ -110,6 +128,7 @@ def damaged() -> dict[str, bytes]:
         "a part is missing": restart[: restart.rindex(b"\xff\xd0")] + b"\xff\xd9",
         "restarts out of turn": restart[:mark] + b"\xff\xd5" + restart[mark + 2 :],
         "a table is missing": source.replace(b"\xff\xc4\x00\x1f\x01", b"\xff\xe9\x00\x1f\x01"),
+        "arithmetic": source.replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc9\x00\x11\x08"),
         "12 bits": source.replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c"),
     }
 

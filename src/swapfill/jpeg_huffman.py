@@ -163,15 +163,15 @@ def _extra(values: Ints) -> Ints:
     return np.asarray(np.where(values < 0, values + (1 << bit_length(values)) - 1, values))
 
 
-def step_tables(table: HuffmanTable, *, dc: bool) -> tuple[Bytes, Bytes]:
+def step_tables(table: HuffmanTable) -> tuple[Bytes, Bytes]:
     """Give, for any 16 bits, how many bits a coefficient takes and how many places it goes on.
 
-    A DC coefficient is one place. No code goes on by `NO_CODE`, the end of a block by 63.
+    What is no code goes on by `NO_CODE`, the end of a block by 63.
     """
     symbol, length = table.lookup
     size = symbol & 15
     going = np.where(size > 0, (symbol >> 4) + 1, np.where(symbol == _ZERO_RUN, 16, 63))
-    going = np.where(length == 0, NO_CODE, 0 if dc else going)
+    going = np.where(length == 0, NO_CODE, going)
     return np.maximum(length + size, 1), going.astype(np.uint8)
 
 

@@ -68,7 +68,7 @@ def block_bounds(
         units: how many there are.
         per_interval: those between two restart markers.
     """
-    steps = {key: step_tables(table, dc=key < 0x10) for key, table in tables.items()}
+    steps = {key: step_tables(table) for key, table in tables.items()}
     bounds, base, edge = array("q"), 0, -1
     looked_up: list[tuple[bytes, bytes, bytes]] = []
     for first, (begin, end) in enumerate(intervals.bounds.tolist()):
@@ -77,8 +77,9 @@ def block_bounds(
             if place >= edge:
                 if place >= end:
                     return None
-                base, edge = place & ~7, (place & ~7) + _AT_ONCE
-                by_key = _steps_everywhere(intervals.content, base >> 3, steps)
+                base = place & ~7
+                edge = min(base + _AT_ONCE, 8 * len(intervals.content))
+                by_key = _steps_everywhere(intervals.content, base >> 3, edge >> 3, steps)
                 looked_up = [(by_key[dc][0], *by_key[ac]) for dc, ac in pattern]
             dc, lengths, goings = looked_up[number % len(pattern)]
             bounds.append(place)
@@ -97,11 +98,11 @@ def block_bounds(
 
 
 def _steps_everywhere(
-    content: bytes, first: int, steps: dict[int, tuple[Bytes, Bytes]]
+    content: bytes, first: int, last: int, steps: dict[int, tuple[Bytes, Bytes]]
 ) -> dict[int, tuple[bytes, bytes]]:
-    """Look up the steps at each bit from byte `first` on: bits that are taken, places gone on."""
+    """Look up the steps at each bit of some bytes: bits that are taken, and places gone on."""
     # Beyond the end are zeros: a damaged scan walks into them and is found out by where it ends.
-    wanted = (_AT_ONCE + _LONGEST_BLOCK) // 8 + 2
+    wanted = last - first + _LONGEST_BLOCK // 8 + 2
     part = np.frombuffer(content[first : first + wanted].ljust(wanted, b"\0"), np.uint8)
     three = part[:-2].astype(np.uint32) << 16 | part[1:-1].astype(np.uint32) << 8 | part[2:]
     windows = (three[:, None] >> np.arange(8, 0, -1, dtype=np.uint32)).astype(np.uint16).reshape(-1)
