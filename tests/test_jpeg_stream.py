@@ -99,6 +99,13 @@ def test_padding_between_segments_is_skipped() -> None:
     assert padded.with_blocks(*(np.zeros(0, np.int64),) * 2, np.zeros((0, 64), np.int32)) == source
 
 
+def test_what_comes_behind_the_picture_is_left_out() -> None:
+    source = SEQUENTIAL["4:2:0"]()
+    stream = stream_of(source + b"\xff\x00 more \xff\xd0\xff\xd9")
+    numbers = all_blocks(stream)
+    assert stream.with_blocks(numbers, stream.dc, stream.rest(numbers)) == source
+
+
 def test_bits_that_are_no_code_are_damage_even_if_all_ends_well() -> None:
     file = io.BytesIO()
     Image.new("L", (16, 8)).save(file, "JPEG")  # two blocks, codes of the standard

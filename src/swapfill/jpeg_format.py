@@ -41,8 +41,8 @@ class JpegSettings:
     progressive: bool
     stores_rgb: bool
     segments: tuple[tuple[int, bytes], ...]
-    stores_ycck: bool = False
-    source: bytes = field(default=b"", repr=False, compare=False)
+    stores_ycck: bool
+    source: bytes = field(repr=False, compare=False)
 
 
 def decode(data: bytes, name: str) -> tuple[Raster, Metadata, JpegSettings]:
@@ -97,9 +97,7 @@ def _exchanged(raster: Raster, settings: JpegSettings) -> bytes | None:
     """Exchange the blocks of the source that changed; None where that is not possible."""
     if settings.progressive:
         return None
-    with Image.open(io.BytesIO(settings.source), formats=["JPEG"]) as image:
-        image.load()
-        source = raster_of(image, "source")
+    source, _, _ = decode(settings.source, "source")
     if source.samples.shape != raster.samples.shape:
         return None
     if raster.colours == CMYK:
