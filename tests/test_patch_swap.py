@@ -239,7 +239,7 @@ def test_no_block_is_larger_than_asked_or_than_one_row(monkeypatch: pytest.Monke
         sizes.append(out.numel())
         return out
 
-    monkeypatch.setattr(module.F, "conv2d", noted)
+    monkeypatch.setattr(torch.nn.functional, "conv2d", noted)
     monkeypatch.setattr(module, "_BLOCK", 1100)
     patch_swap(random_map(0)[None], hole_of(HOLES["centre"])[None])
     row = 7 * 8 * 9  # cells of a row of queries, cells of the map
