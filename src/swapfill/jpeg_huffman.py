@@ -13,6 +13,7 @@ Bytes = NDArray[np.uint8]
 
 _LONGEST = 16  # bits of a code
 _ZERO_RUN, _END_OF_BLOCK = 0xF0, 0x00
+_TOKENS_AT_ONCE = 1 << 16  # each takes some 100 bytes while it is spread to bits
 
 
 @dataclass(frozen=True)
@@ -152,10 +153,17 @@ class Tokens:
             codes[mine], lengths[mine] = (part[self.symbols[mine]] for part in table.codes)
         size = self.symbols & 15
         value, lengths = codes << size | self.extras, lengths + size
-        ends = np.cumsum(lengths)
-        left = np.repeat(ends, lengths) - 1 - np.arange(lengths.sum())
+        starts = range(0, max(len(value), 1), _TOKENS_AT_ONCE)
+        some = [slice(start, start + _TOKENS_AT_ONCE) for start in starts]
+        bits = np.concatenate([_spread(value[part], lengths[part]) for part in some])
         last = np.flatnonzero(np.diff(self.blocks, append=-1) != 0)
-        return (np.repeat(value, lengths) >> left & 1).astype(np.uint8), ends[last]
+        return bits, np.cumsum(lengths)[last]
+
+
+def _spread(values: Ints, lengths: Ints) -> Bytes:
+    """Give the bits of values one after the other, of each as many as its length says."""
+    left = np.repeat(np.cumsum(lengths), lengths) - 1 - np.arange(lengths.sum())
+    return np.asarray(np.repeat(values, lengths) >> left & 1, np.uint8)
 
 
 def _extra(values: Ints) -> Ints:
