@@ -15,14 +15,14 @@ from swapfill import losses
 from swapfill.encoder import VGG19, CompactEncoder
 from swapfill.errors import ConfigError
 from swapfill.matching import swap_coherently
-from swapfill.networks import Guess, Image2Feature, initialise
+from swapfill.networks import Guess, Image2Feature, initialise, place_centre
 from swapfill.patch_swap import feature_hole, patch_swap
 from swapfill.random_holes import centre_hole
 from swapfill.training.build import batch_source, build_stage
 from swapfill.training.data import Batch
 from swapfill.training.encoder_stage import EncoderStage
 from swapfill.training.feature2image_stage import Feature2ImageStage
-from swapfill.training.image2feature_stage import Image2FeatureStage, place_centre
+from swapfill.training.image2feature_stage import Image2FeatureStage
 from swapfill.training.loop import Interrupted, Stage, run
 from swapfill.training.settings import TrainSettings
 from swapfill.weights import save_from

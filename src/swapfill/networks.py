@@ -138,6 +138,18 @@ class Image2Feature(nn.Module):
         return Guess(_to_unit(x if start is None else x + start), features)
 
 
+def place_centre(image: Tensor, around: Tensor) -> Tensor:
+    """Put the literal network's half-size centre into the picture; a whole picture stays as is."""
+    if image.shape == around.shape:
+        return image
+    margin = [
+        (whole - part) // 2 for whole, part in zip(around.shape[2:], image.shape[2:], strict=True)
+    ]
+    pads = (margin[1], margin[1], margin[0], margin[0])
+    inside = F.pad(torch.ones_like(image[:, :1]), pads) > 0
+    return torch.where(inside, F.pad(image, pads), around)
+
+
 def smooth_fill(image: Tensor, hole: Tensor) -> Tensor:
     """Continue the known pixels smoothly into the hole: a pyramid of their averages.
 

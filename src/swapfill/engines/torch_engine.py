@@ -16,7 +16,7 @@ from swapfill.encoder import build_encoder
 from swapfill.engines.interface import Query
 from swapfill.errors import BundleError, DeviceError
 from swapfill.matching import swap_coherently
-from swapfill.networks import Feature2Image, Image2Feature
+from swapfill.networks import Feature2Image, Image2Feature, place_centre
 from swapfill.patch_swap import patch_swap
 from swapfill.weights import load_into
 
@@ -93,7 +93,7 @@ class TorchEngine:
         small, missing = self.resize(incomplete, self._side), self.shrink(hole, self._side)
         with self._autocast():
             guess = self._image2feature(small, missing)
-        image = _whole(guess.image.float(), small)
+        image = place_centre(guess.image.float(), small)
         if image.shape != incomplete.shape:
             return torch.where(hole, self.resize(image, incomplete.shape[2]), incomplete), None
         return torch.where(hole, image, incomplete), guess.features
@@ -161,16 +161,6 @@ def _blur(x: Tensor, sigma: float) -> Tensor:
 
 def _suffix(key: str) -> str:
     return "" if key == SHARED else f"-{key}"
-
-
-def _whole(image: Tensor, incomplete: Tensor) -> Tensor:
-    """Put the literal network's half-size centre into the picture; a whole picture stays."""
-    if image.shape == incomplete.shape:
-        return image
-    margin = (incomplete.shape[2] - image.shape[2]) // 2
-    whole = incomplete.clone()
-    whole[:, :, margin : margin + image.shape[2], margin : margin + image.shape[3]] = image
-    return whole
 
 
 def choose_device(device: str) -> torch.device:

@@ -50,7 +50,7 @@ class Feature2ImageStage(Stage):
             terms = self._terms(truth, hole, image)
             if self.judge is not None:
                 logits = self.judge(swapped, image).float()
-                terms["adversarial"] = self._fool(logits)
+                terms["adversarial"] = losses.FOR_GENERATOR[self.weights.kind](logits)
         total = sum(getattr(self.weights, name) * term for name, term in terms.items())
         self.optimizer.zero_grad()
         total.backward()
@@ -111,21 +111,12 @@ class Feature2ImageStage(Stage):
             terms["perceptual"] = losses.feature_distance(found, wanted, everywhere)
         return terms
 
-    def _fool(self, logits: Tensor) -> Tensor:
-        if self.weights.kind == "hinge":
-            return losses.hinge_for_generator(logits)
-        return losses.adversarial_for_generator(logits)
-
     def _judge_half(self, swapped: Tensor, truth: Tensor, fake: Tensor, half: bool) -> Tensor:
         assert self.judge is not None
         assert self.judge_optimizer is not None
         with torch.autocast(truth.device.type, torch.bfloat16, enabled=half):
             real_logits, fake_logits = self.judge(swapped, truth), self.judge(swapped, fake)
-        judge_loss = (
-            losses.hinge_for_discriminator
-            if self.weights.kind == "hinge"
-            else losses.adversarial_for_discriminator
-        )
+        judge_loss = losses.FOR_DISCRIMINATOR[self.weights.kind]
         loss = judge_loss(real_logits.float(), fake_logits.float())
         self.judge_optimizer.zero_grad()
         loss.backward()

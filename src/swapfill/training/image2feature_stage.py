@@ -1,11 +1,11 @@
 """Train Image2Feature: equations 1 to 4, and the feature head."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from swapfill import losses
 from swapfill.encoder import VGG19, CompactEncoder
-from swapfill.networks import Image2Feature, ImagePairDiscriminator
+from swapfill.networks import Image2Feature, ImagePairDiscriminator, place_centre
 from swapfill.patch_swap import feature_hole
 from swapfill.training.data import Batch
 from swapfill.training.loop import Stage
@@ -88,15 +88,3 @@ class Image2FeatureStage(Stage):
         loss.backward()
         self.judge_optimizer.step()
         return loss
-
-
-def place_centre(image: Tensor, truth: Tensor) -> Tensor:
-    """Put the literal network's half-size centre into the picture; a whole picture stays as is."""
-    if image.shape == truth.shape:
-        return image
-    margin = [
-        (whole - part) // 2 for whole, part in zip(truth.shape[2:], image.shape[2:], strict=True)
-    ]
-    pads = (margin[1], margin[1], margin[0], margin[0])
-    inside = nn.functional.pad(torch.ones_like(image[:, :1]), pads) > 0
-    return torch.where(inside, nn.functional.pad(image, pads), truth)
