@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from swapfill.bundle import Bundle
-from swapfill.engines import load_engine
-from swapfill.engines.torch_engine import TorchEngine, choose_device, choose_precision
+from swapfill.engines import ENGINES, chosen_engine, load_engine
+from swapfill.engines.torch_engine import TorchEngine, choose_precision
 from swapfill.errors import BundleError, DeviceError
 
 
@@ -18,21 +18,36 @@ def engine(tiny_bundle: Path) -> TorchEngine:
 
 
 def test_an_unknown_engine_is_refused_with_the_choices(tiny_bundle: Path) -> None:
-    with pytest.raises(DeviceError, match="engine 'jax' is not there, want one of auto, torch"):
+    with pytest.raises(
+        DeviceError, match="engine 'jax' is not there, want one of auto, torch, onnx"
+    ):
         load_engine("jax", Bundle.open(tiny_bundle))
 
 
-@pytest.mark.parametrize("device", ["tpu", "cuda:x", ""])
-def test_an_unknown_device_is_refused(device: str) -> None:
-    with pytest.raises(DeviceError, match="is unknown, want"):
-        choose_device(device)
+@pytest.mark.parametrize(
+    ("device", "precision", "there", "engine"),
+    [
+        ("auto", "auto", True, "torch"),
+        ("auto", "auto", False, "onnx"),
+        ("cpu", "bf16", False, "torch"),  # to be told what to install
+        ("mps", "auto", False, "torch"),
+        ("cuda:1", "fp32", True, "torch"),
+        ("cuda", "auto", False, "onnx"),
+        ("openvino", "auto", True, "onnx"),
+        ("directml:1", "auto", True, "onnx"),
+        ("coreml", "auto", True, "onnx"),
+    ],
+)
+def test_auto_is_what_the_device_asks_for_or_what_is_installed(
+    device: str, precision: str, there: bool, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swapfill.engines.find_spec", lambda name: name if there else None)
+    assert chosen_engine(device, precision) == engine
 
 
-def test_a_device_that_is_not_here_is_refused() -> None:
-    if torch.cuda.is_available():
-        pytest.skip("this machine has a CUDA device")
-    with pytest.raises(DeviceError, match="'cuda' is not on this machine, want one of cpu"):
-        choose_device("cuda")
+def test_both_engines_have_the_names_they_are_asked_by(tiny_bundle: Path) -> None:
+    for name in ENGINES:
+        assert load_engine(name, Bundle.open(tiny_bundle), device="cpu").name == name
 
 
 def test_an_unknown_precision_is_refused() -> None:

@@ -1,12 +1,15 @@
 """Engines: the learned steps on one runtime each, behind one interface."""
 
+from importlib.util import find_spec
 from typing import Any
 
 from swapfill.bundle import Bundle
 from swapfill.engines.interface import Engine
 from swapfill.errors import DeviceError
 
-ENGINES = ("torch",)
+ENGINES = ("torch", "onnx")
+# Devices that one engine alone has, and that `auto` goes by.
+_ONLY = {"directml": "onnx", "coreml": "onnx", "openvino": "onnx", "mps": "torch"}
 
 
 def load_engine(
@@ -15,10 +18,11 @@ def load_engine(
     """Load a bundle into an engine.
 
     Args:
-        name: `torch`, or `auto` for the best that is installed.
+        name: `torch`, `onnx`, or `auto`: torch where it is installed, otherwise onnx.
         bundle: its weights are checked and loaded strictly.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        precision: `auto`, `fp32` or `bf16`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`; with torch `mps`; with onnx `directml`, `coreml`
+            and `openvino`.
+        precision: `auto`, `fp32`; with torch `bf16`.
 
     Raises:
         DeviceError: no such engine, device or precision here.
@@ -26,6 +30,26 @@ def load_engine(
     """
     if name not in ("auto", *ENGINES):
         raise DeviceError(f"engine {name!r} is not there, want one of auto, {', '.join(ENGINES)}")
+    if (chosen_engine(device, precision) if name == "auto" else name) == "onnx":
+        from swapfill.engines.onnx_engine import OnnxEngine
+
+        return OnnxEngine.open(bundle, device, precision)
+    if not _has_torch():
+        raise DeviceError(
+            "the engine torch needs PyTorch, which is not installed, want: "
+            "pip install 'swapfill[torch]'"
+        )
     from swapfill.engines.torch_engine import TorchEngine
 
-    return TorchEngine(bundle, device, precision)
+    return TorchEngine.open(bundle, device, precision)
+
+
+def chosen_engine(device: str, precision: str) -> str:
+    """Name the engine that `auto` is: what the device asks for, or the best that is installed."""
+    if precision == "bf16":
+        return "torch"
+    return _ONLY.get(device.partition(":")[0], "torch" if _has_torch() else "onnx")
+
+
+def _has_torch() -> bool:
+    return find_spec("torch") is not None

@@ -19,17 +19,31 @@ Array = TypeVar("Array")
 class Query(Generic[Array]):
     """What patch-swap is asked at one scale.
 
-    `features` are of the guess composited with the known pixels, [B, 256, S/4, S/4]; `hole` is R
-    at this scale; `expected` is Image2Feature's feature head, where there is one; `keys` is what
-    both sides are compared by, if not `features`; `matched` is what the last swap found, at this
-    scale or one below.
+    `picture` is the guess composited with the known pixels, [B, 3, S, S], `features` are its,
+    [B, 256, S/4, S/4]; `hole` is R at this scale; `expected` is Image2Feature's feature head, where
+    there is one; `keys` is what both sides are compared by, if not `features`; `matched` is what
+    the last swap found, at this scale or one below.
     """
 
+    picture: Array
     features: Array
     hole: Array
     expected: Array | None = None
     keys: Array | None = None
     matched: Any = None
+
+
+@dataclass(frozen=True)
+class Swapped(Generic[Array]):
+    """What patch-swap answers.
+
+    `features` are F'_1, [B, 256, S/4, S/4]; `pixels` is the picture with the same pieces copied,
+    [B, 3, S, S]; `matched` is for the next query.
+    """
+
+    features: Array
+    pixels: Array
+    matched: Any
 
 
 class Engine(Protocol[Array]):
@@ -69,12 +83,12 @@ class Engine(Protocol[Array]):
         """vgg: give the features, [B, 256, S/4, S/4]."""
         ...
 
-    def swap(self, query: Query[Array], settings: FillSettings) -> tuple[Array, Any]:
-        """Patch-swap: give F'_1, and what was matched, for the next call."""
+    def swap(self, query: Query[Array], settings: FillSettings) -> Swapped[Array]:
+        """Patch-swap: copy the most similar known pieces into the hole."""
         ...
 
-    def translate(self, swapped: Array) -> Array:
-        """G_2: give the picture of a swapped feature map."""
+    def translate(self, swapped: Swapped[Array], guess: Array, hole: Array) -> Array:
+        """G_2: give the picture of swapped features, [B, 3, S, S]; `guess` may guide it."""
         ...
 
     def align_tone(self, filled: Array, reference: Array, sigma: float) -> Array:

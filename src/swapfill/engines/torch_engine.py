@@ -1,8 +1,9 @@
 """The engine on PyTorch: CPU (bf16 where it pays), CUDA, MPS."""
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +11,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from swapfill.architectures import (
+    Guesser,
+    Translator,
+    build_feature2image,
+    build_image2feature,
+)
 from swapfill.bundle import SHARED, Bundle
 from swapfill.config import COARSEST, FillSettings
+from swapfill.devices import choose_device
 from swapfill.encoder import build_encoder
-from swapfill.engines.interface import Query
+from swapfill.engines.interface import Query, Swapped
 from swapfill.errors import BundleError, DeviceError
-from swapfill.matching import swap_coherently
-from swapfill.networks import Feature2Image, Image2Feature, place_centre
+from swapfill.feature2image import Guide
+from swapfill.matching import apart, swap_coherently, with_pixels
+from swapfill.networks import place_centre
 from swapfill.patch_swap import patch_swap
 from swapfill.weights import load_into
 
@@ -24,31 +33,54 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 
 class TorchEngine:
-    """A bundle's networks on one device."""
+    """Networks on one device: a bundle's, or those that a training run has at hand.
+
+    Args:
+        encoder: pictures to features.
+        image2feature: guesses at the side of its config.
+        feature2image: by side in pixels, or under `SHARED` for all; none where nothing is
+            translated.
+        device: where the networks are.
+        dtype: of the convolutions, float32 or bfloat16.
+    """
 
     name = "torch"
 
-    def __init__(self, bundle: Bundle, device: str = "auto", precision: str = "auto") -> None:
-        self._device = choose_device(device)
-        self._dtype = choose_precision(precision, self._device)
-        self.device = str(self._device)
-        self.precision = "bf16" if self._dtype == torch.bfloat16 else "fp32"
-        config = bundle.config
-        self._encoder = self._ready(build_encoder(config.encoder), bundle, "encoder")
-        guesser = Image2Feature(config.image2feature)
-        self._image2feature = self._ready(guesser, bundle, "image2feature")
-        self._side = config.image2feature.side
-        self._feature2image = {
-            key: self._ready(Feature2Image(c), bundle, f"feature2image{_suffix(key)}")
-            for key, c in config.feature2image.items()
-        }
-        self._stride = next(iter(config.feature2image.values())).stride
+    def __init__(
+        self,
+        encoder: nn.Module,
+        image2feature: Guesser,
+        feature2image: Mapping[str, Translator],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self._device, self._dtype = device, dtype
+        self.device = str(device)
+        self.precision = "bf16" if dtype == torch.bfloat16 else "fp32"
+        self._encoder, self._image2feature = encoder, image2feature
+        self._feature2image = feature2image
+        self.side = image2feature.config.side
 
-    def _ready(self, network: nn.Module, bundle: Bundle, part: str) -> nn.Module:
-        load_into(network, bundle.weights(part))
-        network.eval().requires_grad_(False)
-        network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return network
+    @classmethod
+    def open(cls, bundle: Bundle, device: str = "auto", precision: str = "auto") -> Self:
+        """Load a bundle.
+
+        Raises:
+            DeviceError: no such device or precision here.
+            BundleError: a weights file is damaged or does not fit.
+        """
+        place, config = choose_device(device), bundle.config
+        dtype = choose_precision(precision, place)
+        encoder = build_encoder(config.encoder)
+        guesser = build_image2feature(config.image2feature)
+        translators = {key: build_feature2image(c) for key, c in config.feature2image.items()}
+        named: dict[str, nn.Module] = {"encoder": encoder, "image2feature": guesser}
+        named |= {f"feature2image{_suffix(key)}": part for key, part in translators.items()}
+        for part, network in named.items():
+            load_into(network, bundle.weights(part))
+            network.eval().requires_grad_(False)
+            network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(encoder, guesser, translators, place, dtype)
 
     def _autocast(self) -> torch.autocast:
         on = self._dtype == torch.bfloat16
@@ -90,7 +122,7 @@ class TorchEngine:
     @torch.inference_mode()
     def infer(self, incomplete: Tensor, hole: Tensor) -> tuple[Tensor, Tensor | None]:
         """G_1: give the guess, known pixels as they were, and the expected features."""
-        small, missing = self.resize(incomplete, self._side), self.shrink(hole, self._side)
+        small, missing = self.resize(incomplete, self.side), self.shrink(hole, self.side)
         with self._autocast():
             guess = self._image2feature(small, missing)
         image = place_centre(guess.image.float(), small)
@@ -106,35 +138,30 @@ class TorchEngine:
         return features.float()  # type: ignore[no-any-return]
 
     @torch.inference_mode()
-    def swap(self, query: Query[Tensor], settings: FillSettings) -> tuple[Tensor, Any]:
-        """Patch-swap: give F'_1, and what was matched, for the next call."""
+    def swap(self, query: Query[Tensor], settings: FillSettings) -> Swapped[Tensor]:
+        """Patch-swap: copy the most similar known pieces into the hole."""
         cells = self.shrink(query.hole, query.features.shape[2])
-        if settings.matching != "coherent":
+        values = with_pixels(query.features, query.picture)
+        matched: Any = None
+        if settings.matching == "coherent":
+            values, matched = _swap_coherently(query, cells, values, settings.bonus)
+        else:
             asked = query.features if query.keys is None else query.keys
-            return patch_swap(asked, cells, values=query.features), None
-        swapped, found = [], []
-        side = cells.shape[2]
-        before, matches = query.matched or (side, [None] * len(cells))
-        factor = side // before
-        for i, coarse in enumerate(matches):
-            expected = None if query.expected is None else query.expected[i]
-            one, its = swap_coherently(
-                query.features[i], cells[i], expected, coarse, factor, settings.bonus
-            )
-            swapped.append(one)
-            found.append(its)
-        return torch.stack(swapped), (side, found)
+            values = patch_swap(asked, cells, values=values)
+        features, pixels = apart(values, query.picture, query.hole)
+        return Swapped(features, pixels, matched)
 
     @torch.inference_mode()
-    def translate(self, swapped: Tensor) -> Tensor:
-        """G_2: give the picture of a swapped feature map, [B, 3, S, S], float32."""
-        side = swapped.shape[2] * self._stride
+    def translate(self, swapped: Swapped[Tensor], guess: Tensor, hole: Tensor) -> Tensor:
+        """G_2: give the picture of swapped features, [B, 3, S, S], float32."""
+        side = swapped.pixels.shape[2]
         network = self._feature2image.get(str(side)) or self._feature2image.get(SHARED)
         if network is None:
             sides = ", ".join(self._feature2image)
             raise BundleError(f"the model has no Feature2Image for {side} px, want {sides}")
+        features = swapped.features.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            image = network(swapped.contiguous(memory_format=torch.channels_last))
+            image = network(features, Guide(swapped.pixels, guess, hole))
         return image.float()  # type: ignore[no-any-return]
 
     @torch.inference_mode()
@@ -142,10 +169,28 @@ class TorchEngine:
         """Give `filled` the tone of `reference`: its content coarser than `sigma` pixels of 128."""
         side = min(COARSEST, filled.shape[2])
         gap = F.interpolate(reference - filled, size=(side, side), mode="area")
-        gap = _blur(gap, sigma)
+        with torch.autocast(self._device.type, enabled=False):  # in bf16 this blur took minutes
+            gap = _blur(gap, sigma)
         size = (filled.shape[2], filled.shape[3])
         grown = F.interpolate(gap, size=size, mode="bicubic", align_corners=False)
         return (filled + grown).clamp(0, 1)
+
+
+def _swap_coherently(
+    query: Query[Tensor], cells: Tensor, values: Tensor, bonus: float
+) -> tuple[Tensor, Any]:
+    """Swap map by map; what is matched is kept with the side it was matched at."""
+    side = cells.shape[2]
+    before, matches = query.matched or (side, [None] * len(cells))
+    swapped, found = [], []
+    for i, coarse in enumerate(matches):
+        expected = None if query.expected is None else query.expected[i]
+        one, its = swap_coherently(
+            query.features[i], cells[i], expected, coarse, side // before, bonus, values[i]
+        )
+        swapped.append(one)
+        found.append(its)
+    return torch.stack(swapped), (side, found)
 
 
 def _blur(x: Tensor, sigma: float) -> Tensor:
@@ -161,32 +206,6 @@ def _blur(x: Tensor, sigma: float) -> Tensor:
 
 def _suffix(key: str) -> str:
     return "" if key == SHARED else f"-{key}"
-
-
-def choose_device(device: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda`, `cuda:N` or `mps` into a device that is here.
-
-    Raises:
-        DeviceError: it is unknown or not here.
-    """
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if device == "auto":
-        device = "cuda" if there["cuda"] else "mps" if there["mps"] else "cpu"
-    kind = device.partition(":")[0]
-    if kind not in there:
-        raise DeviceError(f"device {device!r} is unknown, want auto, {', '.join(there)}")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise DeviceError(f"device {device!r} is unknown, want e.g. cuda:0") from None
-    if not there[kind] or (kind == "cuda" and (chosen.index or 0) >= torch.cuda.device_count()):
-        here = ", ".join(name for name, found in there.items() if found)
-        raise DeviceError(f"device {device!r} is not on this machine, want one of {here}")
-    return chosen
 
 
 def choose_precision(precision: str, device: torch.device) -> torch.dtype:

@@ -1,0 +1,1 @@
+"""What filling costs on this machine, beside other programs: `swapfill bench`."""

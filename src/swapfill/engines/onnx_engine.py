@@ -1,0 +1,139 @@
+"""The engine on ONNX Runtime and NumPy: no PyTorch, the same picture."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from swapfill.bundle import SHARED, Bundle
+from swapfill.config import COARSEST, FillSettings
+from swapfill.engines import numpy_images as images
+from swapfill.engines.interface import Query, Swapped
+from swapfill.engines.numpy_matching import carried_match, cells_of, coherent_match, pixels_of
+from swapfill.engines.numpy_swap import Bools, Copies, Match, match
+from swapfill.engines.onnx_networks import graphs_of, part_of
+from swapfill.engines.onnx_runtime import Session, choose_provider, open_session
+from swapfill.errors import BundleError, DeviceError
+
+PRECISIONS = ("auto", "fp32")
+Array = npt.NDArray[Any]  # images are float32, holes bool
+
+
+class OnnxEngine:
+    """A bundle's networks as sessions of ONNX Runtime; what is between them is NumPy.
+
+    Args:
+        sessions: by the bundle's parts.
+        side: of what Image2Feature guesses, in pixels.
+    """
+
+    name = "onnx"
+    precision = "fp32"
+
+    def __init__(self, sessions: Mapping[str, Session], side: int) -> None:
+        self._sessions, self.side = sessions, side
+        self.device = sessions["image2feature"].device
+
+    @classmethod
+    def open(cls, bundle: Bundle, device: str = "auto", precision: str = "auto") -> Self:
+        """Load a bundle: its graphs are built here, its weights are read where they are.
+
+        Raises:
+            DeviceError: ONNX Runtime has no such device or precision here.
+            BundleError: a weights file is damaged or does not fit.
+        """
+        if precision not in PRECISIONS:
+            raise DeviceError(
+                f"precision {precision!r} is not to be had with the engine onnx, "
+                f"want {', '.join(PRECISIONS)}"
+            )
+        provider = choose_provider(device)
+        graphs = graphs_of(bundle.config, bundle)
+        sessions = {
+            part: open_session(graph.to_bytes(), bundle.folder, provider)
+            for part, graph in graphs.items()
+        }
+        return cls(sessions, bundle.config.image2feature.side)
+
+    def put(
+        self, pictures: npt.NDArray[np.float32], holes: npt.NDArray[np.bool_]
+    ) -> tuple[Array, Array]:
+        """Take windows [B, S, S, 3] and their holes [B, S, S]."""
+        planes = np.ascontiguousarray(np.moveaxis(pictures, 3, 1), np.float32)
+        return planes, np.ascontiguousarray(holes)[:, None]
+
+    def get(self, image: Array) -> npt.NDArray[np.float32]:
+        """Give an image back as [B, S, S, 3], float32 in [0, 1]."""
+        return np.ascontiguousarray(np.moveaxis(image, 1, 3))
+
+    def resize(self, image: Array, side: int) -> Array:
+        """Resample an image: area average down, bicubic up."""
+        return images.resize(image, side)
+
+    def shrink(self, hole: Array, side: int) -> Array:
+        """Shrink a hole: missing if any pixel is."""
+        return images.shrink(hole, side)
+
+    def composite(self, hole: Array, inside: Array, outside: Array) -> Array:
+        """Take `inside` in the hole and `outside` elsewhere."""
+        return np.where(hole, inside, outside)
+
+    def infer(self, incomplete: Array, hole: Array) -> tuple[Array, Array | None]:
+        """G_1: give the guess, known pixels as they were, and the expected features."""
+        small, missing = self.resize(incomplete, self.side), self.shrink(hole, self.side)
+        image, *expected = self._sessions["image2feature"].run(incomplete=small, hole=missing)
+        if image.shape != incomplete.shape:
+            grown = self.resize(image, incomplete.shape[2])
+            return np.where(hole, grown, incomplete), None
+        return np.where(hole, image, incomplete), expected[0] if expected else None
+
+    def encode(self, image: Array) -> Array:
+        """vgg: give the features, [B, C, S/stride, S/stride]."""
+        return self._sessions["encoder"].run(image=image)[0]
+
+    def swap(self, query: Query[Array], settings: FillSettings) -> Swapped[Array]:
+        """Patch-swap: copy the most similar known pieces into the hole."""
+        side = query.features.shape[2]
+        cells = self.shrink(query.hole, side)[:, 0]
+        found = [_matched(query, i, hole, settings) for i, hole in enumerate(cells)]
+        features, pixels = query.features.copy(), query.picture.copy()
+        for i, its in enumerate(found):
+            if its is None:
+                continue
+            copies = Copies(cells[i], its)
+            features[i] = copies.paste(query.features[i])
+            pasted = pixels_of(copies.paste(cells_of(query.picture[i], side)), 3)
+            pixels[i] = np.where(query.hole[i], pasted, query.picture[i])
+        coherent = settings.matching == "coherent"
+        return Swapped(features, pixels, (side, found) if coherent else None)
+
+    def translate(self, swapped: Swapped[Array], guess: Array, hole: Array) -> Array:
+        """G_2: give the picture of swapped features, [B, 3, S, S]."""
+        side = swapped.pixels.shape[2]
+        network = self._sessions.get(part_of(str(side))) or self._sessions.get(part_of(SHARED))
+        if network is None:
+            sides = ", ".join(part.rpartition("-")[2] for part in self._sessions if "-" in part)
+            raise BundleError(f"the model has no Feature2Image for {side} px, want {sides}")
+        guide = {"pixels": swapped.pixels, "guess": guess, "hole": hole}
+        return network.run(features=swapped.features, **guide)[0]
+
+    def align_tone(self, filled: Array, reference: Array, sigma: float) -> Array:
+        """Give `filled` the tone of `reference`: its content coarser than `sigma` pixels of 128."""
+        return images.toned(filled, reference, sigma, min(COARSEST, filled.shape[2]))
+
+
+def _matched(query: Query[Array], i: int, cells: Bools, settings: FillSettings) -> Match | None:
+    """Match one map of a batch; None where it has no hole."""
+    features = query.features[i]
+    if not cells.any():
+        return None
+    if settings.matching != "coherent":
+        asked = features if query.keys is None else query.keys[i]
+        return match(asked, cells, asked)
+    before, matches = query.matched or (len(cells), [None] * len(query.features))
+    coarse: Match | None = matches[i]
+    if coarse is None:
+        expected = None if query.expected is None else query.expected[i]
+        return coherent_match(features, cells, expected, settings.bonus)
+    return carried_match(coarse, features, cells, len(cells) // before)

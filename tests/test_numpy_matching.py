@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import torch
+
+from swapfill import coherence, matching
+from swapfill import patch_swap as of_torch
+from swapfill.engines import numpy_matching
+from swapfill.engines.numpy_matching import (
+    agree,
+    carried_match,
+    cells_of,
+    coherent_match,
+    pixels_of,
+)
+from swapfill.engines.numpy_swap import Match, touching
+
+
+def hole(side: int, ragged: bool) -> np.ndarray:
+    """A square in the middle, or one with a corner and its centre known."""
+    missing = np.zeros((side, side), bool)
+    third, half = side // 3, side // 2
+    missing[third : 2 * third, third : 2 * third] = True
+    if ragged:
+        missing[:half, :half] = False
+        missing[half : half + side // 10, half : half + side // 10] = False
+    return missing
+
+
+def features(side: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.normal(0.3, 1, (6, side, side)).astype(np.float32)
+
+
+def theirs(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(array)
+
+
+def torch_match(found: Match) -> of_torch.Match:
+    return of_torch.Match(theirs(found.query), theirs(found.candidate), torch.ones(1))
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("asked", ["own", "expected"])
+def test_coherent_matches_are_those_of_torch(ragged: bool, asked: str) -> None:
+    missing, own = hole(20, ragged), features(20)
+    expected = features(20, seed=1) if asked == "expected" else None
+    found = coherent_match(own, missing, expected, 0.1)
+    wanted = matching.coherent_match(
+        theirs(own), theirs(missing)[None], None if expected is None else theirs(expected), 0.1
+    )
+    np.testing.assert_array_equal(found.query, wanted.query.numpy())
+    np.testing.assert_array_equal(found.candidate, wanted.candidate.numpy())
+    alone = coherent_match(own, missing, expected, 0.0)
+    assert (alone.candidate != found.candidate).any()  # the bonus had a say
+
+
+def test_a_map_too_large_to_agree_on_is_matched_query_by_query(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = coherent_match(features(20), hole(20, ragged=False), None, 0.0)
+    monkeypatch.setattr(numpy_matching, "_MOST_SIMILARITIES", 1)
+    found = coherent_match(features(20), hole(20, ragged=False), None, 0.5)
+    assert (found.candidate == alone.candidate).mean() > 0.9  # cosines of patches, not of cells
+
+
+def test_messages_are_those_of_torch_bit_for_bit() -> None:
+    rng = np.random.default_rng(0)
+    similarity = rng.random((4, 5, 6, 7), dtype=np.float32)
+    asked = rng.random((4, 5)) > 0.2
+    for sweeps in (1, 3):
+        found = agree(similarity, asked, np.float32(0.2), sweeps)
+        wanted = coherence.agree(theirs(similarity), theirs(asked), 0.2, sweeps)
+        np.testing.assert_array_equal(found, wanted.numpy())
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("factor", [1, 2, 4, 8])
+def test_carried_matches_are_those_of_torch(factor: int, ragged: bool) -> None:
+    coarse_hole, side = hole(18, ragged), 18 * factor
+    coarse = coherent_match(features(18), coarse_hole, None, 0.1)
+    fine_hole = coarse_hole.repeat(factor, axis=0).repeat(factor, axis=1)
+    fine = features(side, seed=2)
+    found = carried_match(coarse, fine, fine_hole, factor)
+    wanted = matching.carried_match(
+        torch_match(coarse), theirs(fine), theirs(fine_hole)[None], factor
+    )
+    np.testing.assert_array_equal(found.query, wanted.query.numpy())
+    np.testing.assert_array_equal(found.candidate, wanted.candidate.numpy())
+
+
+def test_what_is_carried_into_the_hole_takes_the_nearest_candidate() -> None:
+    """Offsets that point beyond the border are clamped; what is missing there is not copied."""
+    missing = np.zeros((12, 12), bool)
+    missing[:5] = True
+    query = np.argwhere(touching(missing))
+    up = Match(query, query - (3, 0))
+    found = carried_match(up, features(12), missing, 1)
+    assert (found.candidate[:, 0] == 5).all()
+    wanted = matching.carried_match(torch_match(up), theirs(features(12)), theirs(missing)[None], 1)
+    np.testing.assert_array_equal(found.candidate, wanted.candidate.numpy())
+
+
+def test_a_cells_pixels_lie_as_torch_lays_them() -> None:
+    picture = np.random.default_rng(0).random((3, 12, 12), dtype=np.float32)
+    cells = cells_of(picture, 3)
+    wanted = torch.nn.functional.pixel_unshuffle(theirs(picture), 4).numpy()
+    np.testing.assert_array_equal(cells, wanted)
+    np.testing.assert_array_equal(pixels_of(cells, 3), picture)
