@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -42,6 +43,14 @@ def test_the_feature_loss_is_summed_over_the_map_and_averaged_over_the_batch() -
     weight = torch.tensor([[[[1.0, 10.0]]], [[[1.0, 0.0]]]])
     # first map 1 + 20 + 0.5, second 4
     assert float(losses.weighted_l1_sum(found, wanted, weight)) == pytest.approx((21.5 + 4) / 2)
+
+
+def test_the_squared_image_loss_is_the_weighted_mean_of_squares() -> None:
+    found, wanted = at([0.0, 1.0], [0.5, 0.0]), at([1.0, 0.5], [0.5, 9.0])
+    weight = at([1.0, 10.0], [4.0, 0.0])
+    # (1 * 1 + 10 * 0.25 + 4 * 0 + 0 * 81) / (1 + 10 + 4)
+    assert float(losses.weighted_l2_mean(found, wanted, weight)) == pytest.approx(3.5 / 15)
+    assert float(losses.weighted_l2_mean(found, wanted, at([0.0]))) == 0
 
 
 def test_a_bool_weight_counts_as_one() -> None:
@@ -134,6 +143,47 @@ def test_a_weight_restricts_an_adversarial_loss_to_some_patches(kind: str) -> No
     torch.testing.assert_close(
         for_generator(fake, doubled), for_generator(torch.tensor([1.0, 1.0, -0.4]))
     )
+
+
+def linear_judge(weight: Tensor, stride: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """Logits are inner products of the patches with `weight`, and of the patches with `given`."""
+    return lambda given, image: F.conv2d(image * given, weight, stride=stride)
+
+
+def test_the_gradient_penalty_of_one_logit_is_half_its_squared_gradient() -> None:
+    weight = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    given = torch.tensor([1.0, 3.0])[:, None, None, None]  # per picture: gradient times 1 and 3
+    found = losses.gradient_penalty(linear_judge(weight, 4), given, torch.rand(2, 3, 4, 4))
+    torch.testing.assert_close(found, 0.5 * weight.square().sum() * (1 + 9) / 2)
+
+
+def test_the_gradient_penalty_of_patches_does_not_grow_with_the_picture() -> None:
+    weight = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    judge, one = linear_judge(weight, 4), torch.ones(1, 1, 1, 1)
+    few = losses.gradient_penalty(judge, one, torch.rand(2, 3, 4, 4))
+    torch.testing.assert_close(losses.gradient_penalty(judge, one, torch.rand(3, 3, 16, 8)), few)
+
+
+def test_the_gradient_penalty_teaches_the_weights_and_nothing_else() -> None:
+    weight = torch.ones(1, 3, 2, 2, requires_grad=True)
+    given = torch.ones(1, 1, 1, 1, requires_grad=True)
+    real = torch.rand(2, 3, 2, 2, requires_grad=True)
+    with torch.no_grad():  # it makes the graph it needs
+        penalty = losses.gradient_penalty(linear_judge(weight, 2), given, real)
+    penalty.backward()
+    assert weight.grad is not None
+    torch.testing.assert_close(weight.grad, torch.ones_like(weight))  # of half a sum of squares
+    assert given.grad is None
+    assert real.grad is None
+
+
+def test_the_gradient_penalty_is_fp32_under_autocast() -> None:
+    weight = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    judge, one, real = linear_judge(weight, 4), torch.ones(1, 1, 1, 1), torch.rand(2, 3, 4, 4)
+    whole = losses.gradient_penalty(judge, one, real)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = losses.gradient_penalty(judge, one, real)
+    assert torch.equal(half, whole)
 
 
 def test_distillation_by_hand() -> None:

@@ -1,230 +1,32 @@
-import io
+"""Batches, and the squares that they are cut from."""
+
 import itertools
-import struct
-import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
-from swapfill.errors import DataError
+from photo_files import Pixels, as_folder, noise, png
 from swapfill.random_holes import mixed_hole
-from swapfill.training import data
-from swapfill.training.data import Batch, PhotoStore, batches, order, prefetch, square
-
-Pixels = NDArray[np.uint8]
+from swapfill.training.data import Batch, batches, order, square
+from swapfill.training.photo_store import PhotoStore, open_store
 
 
-def noise(seed: int, height: int = 12, width: int = 15) -> Pixels:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def png(pixels: Pixels) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
-    return out.getvalue()
-
-
-@pytest.fixture
-def members() -> dict[str, bytes]:
-    """Three pictures among other things, in the order of their names."""
-    cut = png(noise(9, 40, 40))
-    return {
-        "a.png": png(noise(0)),
-        "b.jpg": b"not a picture",
-        "c.PNG": png(noise(1, 20, 9)),
-        "cut.png": cut[: len(cut) // 2],
-        "notes.txt": b"to be left alone",
-        "sub/d.png": png(noise(2)),
-    }
-
-
-def as_folder(members: dict[str, bytes], where: Path) -> Path:
-    for name, content in members.items():
-        (where / name).parent.mkdir(parents=True, exist_ok=True)
-        (where / name).write_bytes(content)
-    return where
-
-
-def as_tar(members: dict[str, bytes], where: Path) -> Path:
-    with tarfile.open(where, "w") as archive:
-        for name, content in members.items():
-            held = tarfile.TarInfo(name)
-            held.size = len(content)
-            archive.addfile(held, io.BytesIO(content))
-        folder = tarfile.TarInfo("folder.png")
-        folder.type = tarfile.DIRTYPE
-        archive.addfile(folder)
-    return where
-
-
-def opened(sources: list[Path], cache: Path) -> tuple[PhotoStore, list[str]]:
-    skipped: list[str] = []
-    return PhotoStore.open(sources, cache, skipped.append), skipped
-
-
-def store_of(count: int, tmp_path: Path, height: int = 12, width: int = 15) -> PhotoStore:
-    pictures = {f"{i:03}.png": png(noise(i, height, width)) for i in range(count)}
-    return PhotoStore.open([as_folder(pictures, tmp_path / "many")], tmp_path / "cache")
-
-
-@pytest.mark.parametrize("kind", ["folder", "tar"])
-def test_pictures_are_read_bit_for_bit_from_a_folder_and_from_a_tar_alike(
-    kind: str, members: dict[str, bytes], tmp_path: Path
-) -> None:
-    source = tmp_path / "photos"
-    source = as_folder(members, source) if kind == "folder" else as_tar(members, source)
-    store, _ = opened([source], tmp_path / "cache")
-    assert len(store) == 3
-    for i, wanted in enumerate([noise(0), noise(1, 20, 9), noise(2)]):
-        np.testing.assert_array_equal(store[i], wanted)
-
-
-@pytest.mark.parametrize("kind", ["folder", "tar"])
-def test_what_cannot_be_read_is_skipped_with_a_note_that_names_it(
-    kind: str, members: dict[str, bytes], tmp_path: Path
-) -> None:
-    source = tmp_path / "photos"
-    source = as_folder(members, source) if kind == "folder" else as_tar(members, source)
-    _, skipped = opened([source], tmp_path / "cache")
-    assert len(skipped) == 2
-    assert skipped[0].startswith(f"{source}: b.jpg: ")
-    assert skipped[1].startswith(f"{source}: cut.png: ")
-
-
-@pytest.mark.parametrize(
-    "error", [OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError]
-)
-def test_whatever_a_damaged_file_raises_only_skips_it(
-    error: type[Exception],
-    members: dict[str, bytes],
+def store_of(
+    count: int,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Flipped bytes made Pillow raise each of the first three."""
-    decode = data._rgb
-
-    def fail(content: bytes) -> Pixels:
-        if content == members["a.png"]:
-            raise error("damaged")
-        return decode(content)
-
-    monkeypatch.setattr(data, "_rgb", fail)
-    store, skipped = opened([as_folder(members, tmp_path / "photos")], tmp_path / "cache")
-    assert len(store) == 2
-    assert skipped[0] == f"{tmp_path / 'photos'}: a.png: damaged"
-
-
-def test_several_sources_follow_each_other(members: dict[str, bytes], tmp_path: Path) -> None:
-    tar = as_tar({"x.png": png(noise(7))}, tmp_path / "x.tar")
-    folder = as_folder(members, tmp_path / "photos")
-    store, _ = opened([tar, folder], tmp_path / "cache")
-    assert len(store) == 4
-    np.testing.assert_array_equal(store[0], noise(7))
-    np.testing.assert_array_equal(store[1], noise(0))
-
-
-@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "LA"])
-def test_pictures_of_any_mode_come_as_rgb(mode: str, tmp_path: Path) -> None:
-    picture = Image.fromarray(noise(0)).convert(mode)
-    (tmp_path / "photos").mkdir()
-    picture.save(tmp_path / "photos" / "a.tif")
-    store, skipped = opened([tmp_path / "photos"], tmp_path / "cache")
-    assert skipped == []
-    np.testing.assert_array_equal(store[0], np.asarray(picture.convert("RGB")))
-
-
-def test_a_second_opening_decodes_nothing(
-    members: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, cache = as_folder(members, tmp_path / "photos"), tmp_path / "cache"
-    first, _ = opened([folder], cache)
-
-    def refuse(_: bytes) -> Pixels:
-        raise AssertionError("decoded again")
-
-    monkeypatch.setattr(data, "_rgb", refuse)
-    again, _ = opened([folder], cache)
-    for i in range(3):
-        np.testing.assert_array_equal(again[i], first[i])
-
-
-@pytest.mark.parametrize("name", ["a.png", "sub/d.png", "new.png"])
-def test_a_picture_that_changes_in_a_folder_is_seen(
-    name: str, members: dict[str, bytes], tmp_path: Path
-) -> None:
-    folder, cache = as_folder(members, tmp_path / "photos"), tmp_path / "cache"
-    opened([folder], cache)
-    (folder / name).write_bytes(png(noise(77, 13, 13)))
-    store, _ = opened([folder], cache)
-    assert any(np.array_equal(store[i], noise(77, 13, 13)) for i in range(len(store)))
-
-
-def test_a_tar_that_changes_is_seen(members: dict[str, bytes], tmp_path: Path) -> None:
-    path, cache = as_tar(members, tmp_path / "x.tar"), tmp_path / "cache"
-    opened([path], cache)
-    as_tar({"only.png": png(noise(5))}, path)
-    store, _ = opened([path], cache)
-    assert len(store) == 1
-
-
-@pytest.mark.parametrize("left", ["*.u8", "*.json"])
-def test_half_a_cache_is_made_anew(left: str, members: dict[str, bytes], tmp_path: Path) -> None:
-    folder, cache = as_folder(members, tmp_path / "photos"), tmp_path / "cache"
-    opened([folder], cache)
-    next(cache.glob(left)).unlink()
-    store, _ = opened([folder], cache)
-    np.testing.assert_array_equal(store[0], noise(0))
-
-
-def test_a_missing_source_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"gone\.tar: no such tar file or folder"):
-        opened([tmp_path / "gone.tar"], tmp_path / "cache")
-
-
-@pytest.mark.parametrize("content", [b"", b"not a tar file", b"\0" * 511])
-def test_a_file_that_is_no_tar_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
-    (tmp_path / "x.tar").write_bytes(content)
-    with pytest.raises(DataError, match=r"x\.tar: not a whole tar file") as caught:
-        opened([tmp_path / "x.tar"], tmp_path / "cache")
-    assert "\n" not in str(caught.value)
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_a_cut_tar_is_refused(members: dict[str, bytes], tmp_path: Path) -> None:
-    path = as_tar(members, tmp_path / "x.tar")
-    path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(DataError, match=r"x\.tar: not a whole tar file"):
-        opened([path], tmp_path / "cache")
-
-
-@pytest.mark.parametrize("members", [{}, {"a.txt": b"words"}, {"a.png": b"no picture"}])
-@pytest.mark.parametrize("kind", ["folder", "tar"])
-def test_sources_without_a_picture_are_refused_and_leave_nothing_behind(
-    kind: str, members: dict[str, bytes], tmp_path: Path
-) -> None:
-    source = tmp_path / "photos"
-    if kind == "folder":
-        source.mkdir()
-    source = as_folder(members, source) if kind == "folder" else as_tar(members, source)
-    with pytest.raises(DataError, match="photos: no picture that can be read"):
-        opened([source], tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_a_cache_that_cannot_be_written_is_one_line(
-    members: dict[str, bytes], tmp_path: Path
-) -> None:
-    folder = as_folder(members, tmp_path / "photos")
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match="file: File exists; photographs are decoded") as caught:
-        opened([folder], tmp_path / "file")
-    assert "\n" not in str(caught.value)
+    height: int = 12,
+    width: int = 15,
+    keep: Literal["decoded", "encoded"] = "decoded",
+) -> PhotoStore:
+    pictures = {f"{i:03}.png": png(i, height, width) for i in range(count)}
+    return open_store([as_folder(pictures, tmp_path / "many")], tmp_path / "cache", keep=keep)
 
 
 def test_every_epoch_is_a_permutation_of_its_own() -> None:
@@ -299,7 +101,16 @@ def test_the_share_of_whole_pictures_is_kept() -> None:
 
 
 def drawn(
-    store: PhotoStore, *, seed: int = 0, batch_size: int = 2, start: int = 0, count: int = 4
+    store: PhotoStore,
+    *,
+    seed: int = 0,
+    batch_size: int = 2,
+    start: int = 0,
+    count: int = 4,
+    rank: int = 0,
+    ranks: int = 1,
+    workers: int = 0,
+    prepare: Callable[[Batch], Batch] | None = None,
 ) -> list[Batch]:
     source = batches(
         store,
@@ -309,8 +120,13 @@ def drawn(
         side=16,
         whole=0.5,
         start=start,
+        rank=rank,
+        ranks=ranks,
+        workers=workers,
+        prepare=prepare,
     )
-    return list(itertools.islice(source, count))
+    with closing(source):
+        return list(itertools.islice(source, count))
 
 
 def test_a_batch_is_pictures_in_0_to_1_and_bool_holes(tmp_path: Path) -> None:
@@ -359,43 +175,51 @@ def test_a_pictures_crop_and_hole_do_not_depend_on_the_batch_size(tmp_path: Path
     assert same([flat(3, 4)], [flat(4, 3)])
 
 
+def test_the_batches_of_several_processes_are_those_of_one_with_a_larger_batch(
+    tmp_path: Path,
+) -> None:
+    store = store_of(5, tmp_path)
+    whole = drawn(store, batch_size=6, start=1, count=2)
+    parts = [drawn(store, batch_size=2, start=1, count=2, rank=r, ranks=3) for r in range(3)]
+    together = [
+        Batch(torch.cat([b.truth for b in step]), torch.cat([b.hole for b in step]))
+        for step in zip(*parts, strict=True)
+    ]
+    assert same(together, whole)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("keep", ["decoded", "encoded"])
+def test_neither_workers_nor_what_is_kept_changes_the_batches(
+    workers: int, keep: Literal["decoded", "encoded"], tmp_path: Path
+) -> None:
+    whole = drawn(store_of(5, tmp_path), count=8, start=2)
+    store = store_of(5, tmp_path, keep=keep)
+    assert same(drawn(store, count=8, start=2, workers=workers), whole)
+
+
+def test_batches_that_are_closed_leave_no_thread(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    drawn(store_of(5, tmp_path), count=3, workers=3)
+    assert set(threading.enumerate()) == before
+
+
+def test_a_batch_is_prepared_by_the_thread_that_made_it(tmp_path: Path) -> None:
+    threads = set()
+
+    def prepare(batch: Batch) -> Batch:
+        threads.add(threading.current_thread())
+        return Batch(1 - batch.truth, batch.hole)
+
+    store = store_of(5, tmp_path)
+    found = drawn(store, count=3, workers=1, prepare=prepare)
+    for batch, plain in zip(found, drawn(store, count=3), strict=True):
+        assert torch.equal(batch.truth, 1 - plain.truth)
+    assert threads
+    assert threading.current_thread() not in threads
+
+
 def test_a_picture_gets_another_crop_and_hole_each_epoch(tmp_path: Path) -> None:
     first, second = drawn(store_of(1, tmp_path, 60, 60), batch_size=1, count=2)
     assert not torch.equal(first.truth, second.truth)
     assert not torch.equal(first.hole, second.hole)
-
-
-def tokens(count: int) -> list[Batch]:
-    return [Batch(torch.tensor(i), torch.tensor(i)) for i in range(count)]
-
-
-def test_prefetching_keeps_every_item_and_its_order() -> None:
-    found = list(prefetch(iter(tokens(20))))
-    assert [int(item.truth) for item in found] == list(range(20))
-
-
-def test_prefetching_makes_items_ahead_but_not_without_end() -> None:
-    made, enough = [], threading.Event()
-
-    def source() -> Iterator[Batch]:
-        for item in tokens(1000):
-            made.append(item)
-            if len(made) == 5:
-                enough.set()
-            yield item
-
-    items = prefetch(source(), depth=3)
-    next(items)
-    assert enough.wait(5)  # one used, three ready, one in the hand
-    assert len(made) == 5
-
-
-def test_an_error_in_the_background_arrives_where_it_is_met() -> None:
-    def source() -> Iterator[Batch]:
-        yield from tokens(2)
-        raise DataError("the third is broken")
-
-    items = prefetch(source())
-    assert [int(next(items).truth) for _ in range(2)] == [0, 1]
-    with pytest.raises(DataError, match="the third is broken"):
-        next(items)

@@ -1,9 +1,11 @@
+import functools
 import itertools
 import json
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,18 @@ from torch import Tensor, nn
 
 from swapfill.errors import BundleError, DataError
 from swapfill.training.data import Batch
-from swapfill.training.loop import Interrupted, Progress, Stage, resume, run, save
+from swapfill.training.loop import Interrupted, Stage, resume, run, save
+from swapfill.training.progress import Progress
 from swapfill.training.settings import OptimSettings
+from swapfill.training.team import ALONE, Team
 from swapfill.weights import load_into
+
+
+class _Layers(nn.Sequential):
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self:  # torch.compile leaves the frames of torch's own `forward` alone
+            x = layer(x)
+        return x
 
 
 class ToyStage(Stage):
@@ -25,7 +36,7 @@ class ToyStage(Stage):
 
     def __init__(self, optim: OptimSettings, *, width: int = 3, judged: bool = True) -> None:
         torch.manual_seed(0)
-        super().__init__(nn.Sequential(nn.Conv2d(3, width, 1), nn.BatchNorm2d(width)), optim)
+        super().__init__(_Layers(nn.Conv2d(3, width, 1), nn.BatchNorm2d(width)), optim)
         if judged:
             self.set_judge(nn.Conv2d(3, 1, 1))
         self.poison: Callable[[ToyStage, dict[str, Tensor]], None] = lambda *_: None
@@ -50,7 +61,7 @@ def settings(**values: Any) -> OptimSettings:
     return OptimSettings(**{"steps": 6, "learning_rate": 0.05, "save_every": 2, **values})
 
 
-def batches(step: int) -> Iterator[Batch]:
+def batches(step: int) -> Generator[Batch, None, None]:
     for i in itertools.count(step):
         generator = torch.Generator().manual_seed(i)
         truth = torch.rand(2, 3, 4, 4, generator=generator)
@@ -136,6 +147,114 @@ def test_a_killed_run_leaves_no_step_in_the_log_twice(tmp_path: Path) -> None:
     assert [line["losses"] for line in found] == [json.loads(w)["losses"] for w in wanted]
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's own, while it traces
+def test_compiled_networks_learn_the_same_and_their_weights_keep_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the back end, which takes seconds to start."""
+    graphs: list[object] = []
+
+    def eager(graph: torch.fx.GraphModule, _: list[Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=eager))
+    plain, compiled = ToyStage(settings(ema=0.9)), ToyStage(settings(ema=0.9, compile=True))
+    for stage, folder in ((plain, "plain"), (compiled, "compiled")):
+        stage.join(ALONE)
+        train(stage, tmp_path / folder)
+        assert bool(graphs) is (stage is compiled)
+    for name, leaf in flat(plain.state_dict()).items():
+        found = flat(compiled.state_dict())[name]
+        if isinstance(leaf, Tensor):
+            torch.testing.assert_close(found, leaf, msg=name)
+
+
+class Far(Team):
+    """An accelerator, as the loop sees it: losses are fetched some steps at once."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.device("meta"))
+        self.fetched: list[int] = []
+
+    def take(self, batch: Batch) -> Batch:
+        return batch
+
+    def mean(self, values: Tensor) -> Tensor:
+        self.fetched.append(len(values))
+        return values
+
+
+def test_losses_on_an_accelerator_are_fetched_some_steps_at_once_or_when_they_are_due(
+    tmp_path: Path,
+) -> None:
+    stage, team = ToyStage(settings(steps=24, save_every=16), judged=False), Far()
+    told: list[tuple[int, int]] = []
+
+    def look(progress: Progress) -> None:
+        told.append((progress.step, stage.step))
+
+    run(stage, batches, tmp_path / "far", look, team=team, due=lambda step: step == 14)
+    assert team.fetched == [10, 4, 2, 8]  # full, due, to be saved, the last
+    assert [step for step, _ in told] == list(range(1, 25))
+    assert all(at == step for step, at in told if step in (10, 14, 16, 24))
+    train(ToyStage(settings(steps=24), judged=False), tmp_path / "near")
+    far, near = (
+        [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        for run in ("far", "near")
+    )
+    assert [line["losses"] for line in far] == [line["losses"] for line in near]
+
+
+def test_a_loss_that_is_no_number_is_found_before_a_later_step_is_saved(tmp_path: Path) -> None:
+    stage = ToyStage(settings(steps=20, save_every=8))
+
+    def poison(stage: ToyStage, terms: dict[str, Tensor]) -> None:
+        if stage.step == 12:
+            terms["gap"] = torch.tensor(math.nan)
+
+    stage.poison = poison
+    with pytest.raises(DataError, match="step 12: losses are"):
+        run(stage, batches, tmp_path, lambda _: None, team=Far(), due=lambda _: False)
+    assert torch.load(tmp_path / "state.pt")["step"] == 8
+
+
+def test_a_signal_on_an_accelerator_is_not_kept_waiting(tmp_path: Path) -> None:
+    stage = ToyStage(settings(steps=20, save_every=100))
+    stage.poison = lambda stage, _: os.kill(os.getpid(), 15) if stage.step == 2 else None
+    with pytest.raises(Interrupted, match="stopped at step 3, saved"):
+        run(stage, batches, tmp_path, lambda _: None, team=Far(), due=lambda _: False)
+
+
+def test_a_step_tells_how_long_it_waited_and_at_what_rate_it_learned(tmp_path: Path) -> None:
+    def slow(step: int) -> Generator[Batch, None, None]:
+        for batch in batches(step):
+            time.sleep(0.02)
+            yield batch
+
+    seen: list[Progress] = []
+    run(ToyStage(settings(steps=2, warmup=4)), slow, tmp_path, seen.append)
+    assert all(0.02 <= p.waited < p.seconds for p in seen)
+    assert [p.rate for p in seen] == pytest.approx([0.0125, 0.025])
+
+
+def test_a_state_from_another_device_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that is not here: its tensors are read to the CPU, then go where the network is."""
+    train(ToyStage(settings()), tmp_path)
+    asked: list[object] = []
+    load = torch.load
+
+    def look(*values: Any, **named: Any) -> Any:
+        asked.append(named.get("map_location"))
+        return load(*values, **named)
+
+    monkeypatch.setattr(torch, "load", look)
+    resume(ToyStage(settings()), tmp_path)
+    assert asked == ["cpu"]
+
+
 def test_a_listener_that_has_enough_ends_the_run_which_is_saved(tmp_path: Path) -> None:
     stage = ToyStage(settings(save_every=100))
     run(stage, batches, tmp_path, lambda progress: progress.step == 3)
@@ -208,6 +327,29 @@ def test_signals_are_given_back_whatever_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         train(stage, tmp_path / "broken")
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_the_batches_are_closed_however_the_run_ends(tmp_path: Path) -> None:
+    """What makes them ahead ends with them."""
+    held = list[int]()
+
+    def source(step: int) -> Generator[Batch, None, None]:
+        held.append(step)
+        try:
+            yield from batches(step)
+        finally:
+            held.clear()
+
+    def fail(_: Progress) -> None:
+        assert held == [0]
+        raise DataError("no more")
+
+    run(ToyStage(settings()), source, tmp_path / "done", lambda _: None)
+    assert held == []
+    with pytest.raises(DataError, match="no more") as caught:  # whose traceback keeps all frames
+        run(ToyStage(settings()), source, tmp_path / "broken", fail)
+    assert held == []
+    assert caught.traceback
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -64,3 +64,20 @@ def test_a_folder_without_masks_and_a_damaged_one_are_refused_by_name(tmp_path: 
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "d.png").write_bytes(b"no picture")
     refused(tmp_path / "bad", r"d\.png: not a mask that can be read")
+
+
+def test_masks_are_read_when_they_are_drawn_and_one_that_vanished_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        mask(tmp_path / f"{name}.png")
+    masks = MaskFolder.open(tmp_path, workers=2)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").unlink()
+    with pytest.raises(DataError, match=r"\.png: not a mask that can be read: .*No such file"):
+        masks.draw(np.random.default_rng(0), 40)
+
+
+def test_a_mask_that_cannot_be_drawn_is_refused_before_any_is(tmp_path: Path) -> None:
+    mask(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"b\.png: not a mask that can be read"):
+        MaskFolder.open(tmp_path)

@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from swapfill.encoder import VGG19, CompactEncoder
 from swapfill.errors import BundleError, DataError, OutputError
-from swapfill.networks import Feature2Image, Image2Feature, initialise
+from swapfill.feature2image import Feature2Image
+from swapfill.networks import Image2Feature, initialise
 from swapfill.training import loop, session
 from swapfill.training.build import build_stage, fixed_batches, hole_source
-from swapfill.training.loop import Interrupted, Progress
+from swapfill.training.data import Batch
+from swapfill.training.loop import Interrupted
 from swapfill.training.memory import estimate
-from swapfill.training.settings import TrainSettings
+from swapfill.training.progress import Progress
+from swapfill.training.settings import OptimSettings, TrainSettings
 from swapfill.weights import load_into, save_from
 
 SIDE = 64
@@ -82,6 +86,10 @@ def test_a_stage_fills_its_folder(stage: str, figure: str, made: Path) -> None:
     assert [look["step"] for look in looks] == [2, 4]
     assert list(looks[0])[1] == figure
     assert (run / "samples").exists() == (stage != "encoder")
+    events = EventAccumulator(str(run))
+    events.Reload()
+    assert [point.step for point in events.Scalars(f"validation/{figure}")] == [2, 4]
+    assert len(events.Tags()["images"]) == (stage != "encoder")
     assert json.loads((run / "finished.json").read_text()) == {"step": 4, "early": False}
 
 
@@ -102,6 +110,7 @@ def test_a_run_with_looks_goes_on_where_it_was_broken_bit_for_bit(made: Path) ->
         assert whole == again, name
     starts = json.loads((made / "broken" / "environment.json").read_text())
     assert [start["from_step"] for start in starts] == [0, 2]
+    assert [start["processes"] for start in starts] == [1, 1]
 
 
 def test_a_run_that_ends_early_is_finished(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +148,7 @@ def test_pictures_held_back_are_always_the_same_ones_and_not_those_learned_from(
 def test_a_full_disk_is_one_line_and_other_faults_keep_their_traceback(
     errno_: int, raised: type[Exception], made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno_, "No space left on device")
 
     monkeypatch.setattr(loop, "run", full)
@@ -188,7 +197,7 @@ def test_a_dry_run_tells_all_and_shows_a_batch(made: Path) -> None:
     assert found["parameters"]["network"] == sum(p.numel() for p in network.parameters())
     assert found["parameters"]["judge"] > 0
     assert found["settings"]["stage"] == "feature2image"
-    assert found["memory_mb"].keys() == {"weights", "activations", "total"}
+    assert found["memory_mb"].keys() == {"weights", "activations", "process", "total"}
     with Image.open(made / "batch.png") as sheet:
         assert sheet.size == (2 * SIDE, 2 * SIDE)
 
@@ -205,16 +214,34 @@ def test_memory_counts_weights_with_optimisers_and_activations_by_the_batch(made
     settings = config(made, "image2feature", optim={"ema": 0.9})
     (batch,) = fixed_batches(settings, 2, 2, print)
     stage = build_stage(settings)
-    found, twice = estimate(stage, batch, 2), estimate(build_stage(settings), batch, 4)
+    found = estimate(stage, batch, 2)
+    four, six = (estimate(build_stage(settings), batch, size) for size in (4, 6))
     network = Image2Feature(settings.image2feature)
     own = sum(t.nbytes for t in network.state_dict().values())
     assert stage.judge is not None
     judge = sum(t.nbytes for t in stage.judge.state_dict().values())
     encoder = sum(t.nbytes for t in CompactEncoder(2).state_dict().values())
     assert found["weights"] == 5 * own + 4 * judge + encoder
-    assert found["activations"] > 2 * batch.truth.nbytes
-    assert twice["activations"] == 2 * found["activations"]
-    assert found["total"] == found["weights"] + found["activations"]
+    a_picture = (six["activations"] - four["activations"]) / 2
+    assert a_picture == pytest.approx((four["activations"] - found["activations"]) / 2, rel=0.01)
+    assert a_picture > 10 * batch.truth[0].nbytes
+    assert found["total"] == sum(found[part] for part in ("weights", "activations", "process"))
+
+
+def test_memory_is_the_most_that_lives_at_a_time() -> None:
+    """A step that makes a large tensor, drops it, and keeps a small one for the step back."""
+
+    class Wasteful(loop.Stage):
+        def learn(self, batch: Batch) -> dict[str, torch.Tensor]:
+            large = batch.truth.repeat(1, 100, 1, 1)
+            small = large[:, :3].contiguous()
+            del large
+            return {"x": small.repeat(1, 10, 1, 1).sum()}
+
+    truth = torch.rand(2, 3, 16, 16)
+    stage = Wasteful(torch.nn.Linear(1, 1), OptimSettings())
+    found = estimate(stage, Batch(truth, truth[:, :1] > 0.5), 8)
+    assert found["activations"] == 101 * 4 * truth.nbytes
 
 
 @pytest.mark.parametrize("stage", ["image2feature", "feature2image"])

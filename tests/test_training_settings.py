@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_file_is_read_and_the_rest_are_defaults(path: Path) -> None:
     settings = load_settings(path, [])
     assert settings.stage == "image2feature"
-    assert settings.data.sources == (Path("photos.tar"),)
+    assert settings.data.sources == ("photos.tar",)
     assert settings.optim == OptimSettings(steps=7)
     assert settings.loss == LossSettings()
 
@@ -33,7 +33,7 @@ def test_overrides_win_and_may_be_numbers_lists_words_or_paths(path: Path) -> No
     overrides = ["optim.steps=9", 'data.sources=["a", "b"]', "vgg=../x/vgg.safetensors"]
     settings = load_settings(path, [*overrides, "loss.kind=hinge", "optim.cosine=true"])
     assert settings.optim.steps == 9
-    assert settings.data.sources == (Path("a"), Path("b"))
+    assert settings.data.sources == ("a", "b")
     assert settings.vgg == Path("../x/vgg.safetensors")
     assert settings.loss.kind == "hinge"
     assert settings.optim.cosine is True
@@ -55,6 +55,12 @@ def test_overrides_win_and_may_be_numbers_lists_words_or_paths(path: Path) -> No
         ("data.holes=masks", "masks is a folder, wanted with holes = 'masks'"),
         ("data.masks=folder", "masks is a folder, wanted with holes = 'masks'"),
         ("data.unreadable=2", "data.unreadable is 2"),
+        (
+            "data.holes=square",
+            "input should be 'centre', 'box', 'free-form', 'blob', 'mixed' or 'masks'",
+        ),
+        ("data.keep=both", "data.keep is 'both'"),
+        ("data.workers=-1", "data.workers is -1"),
         ("validation.patience=3", "validation.patience needs data.validation"),
     ],
 )

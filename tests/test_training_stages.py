@@ -1,7 +1,7 @@
 import copy
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,8 +12,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from swapfill import losses
+from swapfill.config import Image2FeatureConfig
 from swapfill.encoder import VGG19, CompactEncoder
 from swapfill.errors import ConfigError
+from swapfill.feature2image import Guide
 from swapfill.matching import swap_coherently
 from swapfill.networks import Guess, Image2Feature, initialise, place_centre
 from swapfill.patch_swap import feature_hole, patch_swap
@@ -21,7 +23,7 @@ from swapfill.random_holes import centre_hole
 from swapfill.training.build import batch_source, build_stage
 from swapfill.training.data import Batch
 from swapfill.training.encoder_stage import EncoderStage
-from swapfill.training.feature2image_stage import Feature2ImageStage
+from swapfill.training.feature2image_stage import Feature2ImageStage, Given, cut
 from swapfill.training.image2feature_stage import Image2FeatureStage
 from swapfill.training.loop import Interrupted, Stage, run
 from swapfill.training.settings import TrainSettings
@@ -74,8 +76,8 @@ def batch(step: int = 0, size: int = 2) -> Batch:
     return Batch(truth, hole)
 
 
-def batches(step: int) -> Iterator[Batch]:
-    return map(batch, itertools.count(step))
+def batches(step: int) -> Generator[Batch, None, None]:
+    yield from map(batch, itertools.count(step))
 
 
 def learned(settings: TrainSettings, given: Batch) -> tuple[Stage, dict[str, Tensor]]:
@@ -109,7 +111,13 @@ FULL: dict[str, dict[str, dict[str, Any]]] = {
     },
     "feature2image": {
         "optim": {"ema": 0.9},
-        "loss": {"kind": "hinge", "perceptual": 0.1},
+        "loss": {
+            "kind": "hinge",
+            "perceptual": 0.1,
+            "gradient_penalty": 0.5,
+            "penalty_every": 2,
+            "ratio": {"perceptual": 0.5, "steps": 2},
+        },
         "discriminator": {"norm": "spectral"},
         "query": {"prediction": 0.5},
     },
@@ -327,7 +335,7 @@ def test_the_second_discriminator_sees_the_swapped_features_and_the_whole_pictur
     stage, spy, _ = spied("feature2image", weights)
     assert isinstance(stage, Feature2ImageStage)
     given = batch()
-    swapped = stage.swapped(given.truth, given.hole)
+    swapped = stage.given(given.truth, given.hole).features
     stage.learn(given)
     features, image = spy.shown[0]
     assert torch.equal(features, swapped)
@@ -367,6 +375,7 @@ def test_the_terms_of_image2feature_are_the_papers(weights: dict[str, str]) -> N
     gap = (pixel_weight * (image - truth).abs()).sum() / (3 * pixel_weight.sum())
     torch.testing.assert_close(found["image"], gap)
 
+    assert stage.encoder is not None
     with torch.no_grad():
         wanted = stage.encoder(truth)
         composite = stage.encoder(torch.where(hole, image, truth))
@@ -432,8 +441,8 @@ def test_feature2image_is_given_the_swapped_features_of_the_truth(weights: dict[
     stage, given = feature2image(weights, 0.0), batch(size=3)
     features = stage.encoder(given.truth)
     wanted = patch_swap(features, feature_hole(given.hole, SIDE // 4))
-    assert torch.equal(stage.swapped(given.truth, given.hole), wanted)
-    assert stage.guesser is None
+    assert torch.equal(stage.given(given.truth, given.hole).features, wanted)
+    assert stage.engine is None
 
 
 @pytest.mark.parametrize("matching", ["literal", "coherent"])
@@ -443,14 +452,14 @@ def test_a_share_of_the_batch_is_asked_by_the_guess(
 ) -> None:
     """Fine-tuning of [39]: features of the guess, composited with the known pixels."""
     stage, given = feature2image(weights, share, matching=matching, bonus=0.2), batch(size=4)
-    found = stage.swapped(given.truth, given.hole)
-    plain = feature2image(weights, 0.0).swapped(given.truth, given.hole)
+    found = stage.given(given.truth, given.hole).features
+    plain = feature2image(weights, 0.0).given(given.truth, given.hole).features
     assert [bool((a != b).any()) for a, b in zip(found, plain, strict=True)] == [
         i < guessed for i in range(4)
     ]
-    assert stage.guesser is not None
-    guess = stage.guesser(given.truth, given.hole).image
-    features = stage.encoder(torch.where(given.hole, guess, given.truth))
+    assert stage.engine is not None
+    guess, _ = stage.engine.infer(given.truth, given.hole)
+    features = stage.encoder(guess)
     cells = feature_hole(given.hole, SIDE // 4)
     wanted = (
         patch_swap(features, cells)
@@ -470,13 +479,87 @@ def test_coherent_queries_are_the_expected_features_of_the_guess(weights: dict[s
     stage, given = feature2image(weights, 1.0), batch()
     image = torch.rand_like(given.truth)
     expected = nn.functional.normalize(torch.rand(2, 256, SIDE // 4, SIDE // 4), dim=1)
-    stage.guesser = cast(Image2Feature, Painter(Guess(image, expected)))
-    found = stage.swapped(given.truth, given.hole)
+    painter = Painter(Guess(image, expected))
+    painter.config = Image2FeatureConfig(side=SIDE)  # type: ignore[assignment]
+    stage.use_predictions(cast(Image2Feature, painter), stage.query)
+    found = stage.given(given.truth, given.hole).features
     features = stage.encoder(torch.where(given.hole, image, given.truth))
     cells = feature_hole(given.hole, SIDE // 4)
     for i in range(2):
         wanted, _ = swap_coherently(features[i], cells[i], expected[i], None, 1, 0.1)
         torch.testing.assert_close(found[i], wanted)
+
+
+def guided(weights: dict[str, str], **more: dict[str, Any]) -> Feature2ImageStage:
+    parts: dict[str, dict[str, Any]] = {
+        "feature2image": {"guided": True, "norm": "none"},
+        "data": {"side": 2 * SIDE},
+        "query": {"prediction": 0.5, "tile": SIDE},
+        **more,
+    }
+    stage = build_stage(config("feature2image", weights, **parts))
+    assert isinstance(stage, Feature2ImageStage)
+    return stage
+
+
+def large() -> Batch:
+    """Two pictures of twice the guesser's side, each with a hole of 16 x 16 at another place."""
+    hole = torch.zeros(2, 1, 2 * SIDE, 2 * SIDE, dtype=torch.bool)
+    hole[0, :, 20:36, 24:40] = True
+    hole[1, :, 4:20, 40:56] = True
+    return Batch(torch.rand(2, 3, 2 * SIDE, 2 * SIDE), hole)
+
+
+def test_a_guided_network_is_given_pieces_of_the_large_picture(weights: dict[str, str]) -> None:
+    stage, wanted = guided(weights), large()
+    given = stage.given(wanted.truth, wanted.hole)
+    assert given.features.shape == (2, 256, SIDE // 2, SIDE // 2)
+    known = ~wanted.hole.expand_as(wanted.truth)
+    for image in (given.guide.pixels, given.guide.guess):
+        assert torch.equal(image[known], wanted.truth[known])
+        assert not torch.isclose(image[~known], wanted.truth[~known]).all()
+
+
+def test_tiles_are_cut_alike_out_of_everything_and_meet_the_hole(weights: dict[str, str]) -> None:
+    wanted = large()
+    places = torch.arange(4 * SIDE * SIDE, dtype=torch.float).reshape(1, 1, 2 * SIDE, 2 * SIDE)
+    image = places.expand(2, 3, -1, -1)
+    cells = nn.functional.max_pool2d(image[:, :1], 4)  # the last pixel of each cell
+    for seed in range(5):
+        whole = Given(image, cells, Guide(image, image, wanted.hole))
+        tile = cut(whole, SIDE, 3, np.random.default_rng(seed))
+        assert tile.truth.shape == (2 * 3, 3, SIDE, SIDE)
+        assert not torch.equal(tile.truth[0], tile.truth[1])
+        assert torch.equal(tile.features, nn.functional.max_pool2d(tile.truth[:, :1], 4))
+        assert torch.equal(tile.guide.pixels, tile.truth)
+        assert tile.guide.hole.flatten(1).any(dim=1).all()
+        again = cut(whole, SIDE, 3, np.random.default_rng(seed))
+        assert torch.equal(tile.truth, again.truth)
+    stage = guided(weights, query={"tile": SIDE, "tiles": 3})
+    assert (stage.tile, stage.tiles) == (SIDE, 3)
+
+
+def test_the_judge_of_a_guided_network_sees_the_composite(weights: dict[str, str]) -> None:
+    stage = guided(weights, query={"prediction": 1.0, "tile": 0})
+    assert stage.judge is not None
+    spy = Spy(stage.judge)
+    stage.judge = spy
+    stage.learn(large())
+    incomplete, composite = spy.shown[0]
+    hole = (incomplete == 0).all(dim=1, keepdim=True).expand_as(composite)
+    assert torch.equal(composite[~hole], incomplete[~hole])
+    assert hole.any()
+
+
+def test_a_guided_network_is_judged_in_its_hole_alone(weights: dict[str, str]) -> None:
+    """Truth outside and in: no distance; truth outside alone: some."""
+    stage = guided(weights, loss={"adversarial": 0, "perceptual": 1.0}, query={"tile": 0})
+    wanted = large()
+    half = torch.where(wanted.hole, wanted.truth, 0.5)
+    stage.network = Painter(half)
+    assert float(stage.learn(wanted)["perceptual"]) == 0
+    stage.network = Painter(torch.where(wanted.hole, 0.5, wanted.truth))
+    assert float(stage.learn(wanted)["perceptual"]) > 0.1
 
 
 def test_the_literal_centre_is_placed_in_the_picture() -> None:
@@ -584,3 +667,35 @@ def test_the_share_of_centre_holes_is_a_setting(
     centre = torch.from_numpy(centre_hole(SIDE))
     found = sources(holes, share, tmp_path, write)
     assert least <= sum(torch.equal(hole[0], centre) for hole in found) <= most
+
+
+@pytest.mark.parametrize("name", ["image2feature", "feature2image"])
+def test_the_distance_of_the_image_term_is_a_switch(name: str, weights: dict[str, str]) -> None:
+    loss = {"adversarial": 0.0, "feature": 0.0, "ring": 0}
+    found = {}
+    for distance in ("l1", "l2"):
+        stage = build_stage(config(name, weights, loss={**loss, "distance": distance}))
+        stage.network = Painter(
+            Guess(torch.zeros_like(batch().truth), None)
+            if name == "image2feature"
+            else torch.zeros_like(batch().truth)
+        )
+        found[distance] = stage.learn(batch())["image"]
+    where = batch().hole.expand_as(batch().truth) if name == "image2feature" else ...
+    truth = batch().truth[where]
+    torch.testing.assert_close(found["l1"], truth.mean())
+    torch.testing.assert_close(found["l2"], truth.square().mean())
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_gradient_is_clipped_to_the_norm_asked_for(name: str, weights: dict[str, str]) -> None:
+    def norm(clip: float) -> float:
+        stage = build_stage(config(name, weights, optim={"clip": clip}))
+        stage.learn(batch())
+        learning = [p.grad for p in stage.network.parameters() if p.grad is not None]
+        return float(torch.stack([gradient.norm() for gradient in learning]).norm())
+
+    free = norm(0.0)
+    assert free > 1e-3
+    assert norm(free / 10) == pytest.approx(free / 10, rel=1e-3)
+    assert norm(free * 10) == pytest.approx(free, rel=1e-3)

@@ -1,6 +1,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 
 from swapfill.errors import OutputError
 from swapfill.training.data import Batch
-from swapfill.training.loop import Progress, Stage
-from swapfill.training.samples import write_sheet
+from swapfill.training.loop import Stage
+from swapfill.training.progress import Progress
+from swapfill.training.samples import sheet_of, write_sheet
 from swapfill.training.settings import OptimSettings, ValidationSettings
 from swapfill.training.validation import Samples, Validation, all_of, measure
 
@@ -53,7 +55,7 @@ def looked(stage: ToyStage, validation: Validation, greys: dict[int, float]) -> 
     return answers
 
 
-def validating(stage: Stage, folder: Path, **settings: int) -> Validation:
+def validating(stage: Stage, folder: Path, **settings: Any) -> Validation:
     validation = Validation(stage, [batch(), batch()], folder, ValidationSettings(**settings))
     validation.start()
     return validation
@@ -129,14 +131,15 @@ def test_samples_are_painted_every_so_many_steps(tmp_path: Path) -> None:
 def test_a_sheet_is_truth_incomplete_filled_and_result_a_row_a_picture(tmp_path: Path) -> None:
     given = batch()
     given.truth[1] = 1.0
-    write_sheet(tmp_path / "deep" / "sheet.png", given, torch.full_like(given.truth, 0.2))
+    filled = torch.full_like(given.truth, 0.2)
+    write_sheet(tmp_path / "deep" / "sheet.png", sheet_of(given, filled))
     with Image.open(tmp_path / "deep" / "sheet.png") as sheet:
         pixels = np.asarray(sheet)
     assert pixels.shape == (32, 64, 3)
     inside, outside = pixels[5::16, 5::16, 0], pixels[1::16, 1::16, 0]
     assert inside.tolist() == [[0, 128, 51, 51], [255, 128, 51, 51]]
     assert outside.tolist() == [[0, 0, 51, 0], [255, 255, 51, 255]]
-    write_sheet(tmp_path / "two.png", given)
+    write_sheet(tmp_path / "two.png", sheet_of(given))
     with Image.open(tmp_path / "two.png") as sheet:
         assert sheet.size == (32, 32)
 
@@ -144,7 +147,7 @@ def test_a_sheet_is_truth_incomplete_filled_and_result_a_row_a_picture(tmp_path:
 def test_a_sheet_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match=r"file: cannot be made"):
-        write_sheet(tmp_path / "file" / "x.png", batch())
+        write_sheet(tmp_path / "file" / "x.png", sheet_of(batch()))
 
 
 def test_every_listener_is_told_and_one_that_has_enough_is_enough() -> None:

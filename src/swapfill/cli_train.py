@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swapfill.cli_terminal import bar, say
+from swapfill.training.launch import is_leader, processes
 
 if TYPE_CHECKING:
     from torch.nn import Module
 
-    from swapfill.training.loop import Progress
+    from swapfill.training.progress import Progress
     from swapfill.training.settings import TrainSettings
 
 _SECONDS_BETWEEN_LINES = 30.0  # of a run whose stderr is no terminal
 _SMOOTHING = 0.05  # weight of the newest step in the losses and times that are shown
 _INTERRUPTED = 130  # the exit code of a process that SIGINT ended
+_FAILED = 2
 
 
 def train(
@@ -46,9 +48,11 @@ def train(
         ),
     ] = False,
 ) -> None:
-    """Train one stage, or a chain of stages that ends with a bundle."""
+    """Train one stage, or a chain of stages that ends with a bundle. Also under torchrun."""
+    if dry_run and not is_leader():
+        return
     folder = _folder(config, run, dry_run=dry_run)
-    with bar("importing torch"):
+    with bar("importing torch", quiet=not is_leader()):
         from swapfill.training.allocator import keep_memory
         from swapfill.training.chain import is_chain, load_chain
         from swapfill.training.settings import load_settings
@@ -58,17 +62,28 @@ def train(
         chain = load_chain(config, overrides or [], folder)
         if dry_run:
             links = [(link.settings, f"-{link.folder.name}") for link in chain.links]
-            typer.echo(json.dumps([_described(s, folder, name) for s, name in links], indent=2))
+            _tell(json.dumps([_described(s, folder, name) for s, name in links], indent=2))
             return
-        bundle = chain.run(lambda link: _train(link.settings, link.folder))
-        typer.echo(f"{bundle}: the bundle is written; use it by --model {bundle}")
+        bundle = chain.run(lambda link: _train(link.settings, link.folder), leads=is_leader())
+        _tell(f"{bundle}: the bundle is written; use it by --model {bundle}")
         return
     settings = load_settings(config, overrides or [])
     if dry_run:
-        typer.echo(json.dumps(_described(settings, folder), indent=2))
+        _tell(json.dumps(_described(settings, folder), indent=2))
         return
     step = _train(settings, folder)
-    typer.echo(f"{folder}: step {step}, {settings.weights_file} is written")
+    _tell(f"{folder}: step {step}, {settings.weights_file} is written")
+
+
+def _tell(line: str) -> None:
+    """Print a line once, however many processes there are."""
+    if is_leader():
+        typer.echo(line)
+
+
+def _warn(line: str) -> None:
+    if is_leader():
+        say(line)
 
 
 def _folder(config: Path, run: Path | None, *, dry_run: bool) -> Path:
@@ -99,43 +114,48 @@ def _described(settings: "TrainSettings", folder: Path, name: str = "") -> dict[
 def _train(settings: "TrainSettings", folder: Path) -> int:
     from swapfill.training import session
     from swapfill.training.loop import Interrupted
+    from swapfill.training.team import LeaderFailed
 
+    images = settings.optim.batch_size * processes()
     try:
-        with _shown(settings.optim.last_step, settings.optim.batch_size, folder.name) as on_step:
-            return session.train(settings, folder, on_step, say)
+        with _shown(settings.optim.last_step, images, folder.name) as on_step:
+            return session.train(settings, folder, on_step, _warn)
     except Interrupted as stopped:
-        say(str(stopped))
+        _warn(str(stopped))
         raise typer.Exit(_INTERRUPTED) from None
+    except LeaderFailed:  # it says why
+        raise typer.Exit(_FAILED) from None
 
 
 class Pace:
     """What a step's reader shows: smoothed losses, images a second, time to go."""
 
-    def __init__(self, steps: int, batch_size: int) -> None:
-        self.steps, self.batch_size = steps, batch_size
-        self._losses: dict[str, float] = {}
-        self._seconds = 0.0
-        self._last: float | None = None
+    def __init__(self, steps: int, images: int) -> None:
+        self.steps, self._images = steps, images  # a step
+        self._smooth: dict[str, float] = {}
+        self._first: tuple[int, float] | None = None  # step and time
 
     def line(self, progress: "Progress", now: float) -> str:
-        """Take in a step that ended at `now`, in seconds; give what to show of the run so far."""
-        # From step to step, not the step alone: waiting for pictures is part of the pace.
-        seconds = progress.seconds if self._last is None else now - self._last
-        share = 1.0 if self._last is None else _SMOOTHING
-        self._last = now
-        self._seconds += share * (seconds - self._seconds)
-        for name, value in progress.losses.items():
-            before = self._losses.get(name, value)
-            self._losses[name] = before + _SMOOTHING * (value - before)
-        left = timedelta(seconds=round((self.steps - progress.step) * self._seconds))
-        losses = "  ".join(f"{name} {value:.4g}" for name, value in self._losses.items())
-        return f"{self.batch_size / max(self._seconds, 1e-9):.1f} images/s  {left} to go  {losses}"
+        """Take in a step that is told of at `now`, seconds; give what to show of the run so far."""
+        for name, value in {**progress.losses, "": progress.seconds}.items():
+            before = self._smooth.get(name, value)
+            self._smooth[name] = before + _SMOOTHING * (value - before)
+        # By the clock, not by the steps alone: looks and saves take their time too.
+        first, since = self._first or (progress.step - 1, now - progress.seconds)
+        self._first = first, since
+        a_step = (now - since) / (progress.step - first)
+        left = timedelta(seconds=round((self.steps - progress.step) * a_step))
+        losses = "  ".join(f"{name} {self._smooth[name]:.4g}" for name in progress.losses)
+        return f"{self._images / max(self._smooth[''], 1e-9):.1f} images/s  {left} to go  {losses}"
 
 
 @contextmanager
-def _shown(steps: int, batch_size: int, name: str) -> Iterator[Callable[["Progress"], None]]:
+def _shown(steps: int, images: int, name: str) -> Iterator[Callable[["Progress"], None]]:
     """Show a bar on a terminal, and elsewhere a line now and then, for a log to keep."""
-    pace = Pace(steps, batch_size)
+    pace = Pace(steps, images)
+    if not is_leader():
+        yield lambda progress: None
+        return
     if not sys.stderr.isatty():
         yield _lines(pace, name)
         return

@@ -4,6 +4,8 @@ Every function states its reduction: an image loss is a *mean*, the paper's feat
 over the hole (`reading.md` 3: with a mean, a weight of 0.001 does nothing).
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,6 +18,15 @@ def weighted_l1_mean(found: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
     """
     weight = weight.to(found).expand_as(found)
     return (weight * (found - wanted).abs()).sum() / weight.sum().clamp(min=1e-8)
+
+
+def weighted_l2_mean(found: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Mean squared difference under `weight` (Context Encoder's image loss); as the above."""
+    weight = weight.to(found).expand_as(found)
+    return (weight * (found - wanted).square()).sum() / weight.sum().clamp(min=1e-8)
+
+
+IMAGE = {"l1": weighted_l1_mean, "l2": weighted_l2_mean}
 
 
 def weighted_l1_sum(found: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
@@ -68,6 +79,31 @@ def hinge_for_discriminator(real: Tensor, fake: Tensor, weight: Tensor | None = 
 
 FOR_GENERATOR = {"bce": adversarial_for_generator, "hinge": hinge_for_generator}
 FOR_DISCRIMINATOR = {"bce": adversarial_for_discriminator, "hinge": hinge_for_discriminator}
+
+
+def gradient_penalty(
+    judge: Callable[[Tensor, Tensor], Tensor], given: Tensor, real: Tensor
+) -> Tensor:
+    """R1: half the squared gradient of a discriminator at real pictures (Mescheder et al., 2018).
+
+    A discriminator that is flat at the truth has nothing to teach there: the generator comes to
+    rest. Computed in fp32 whatever autocast says: bf16 loses a gradient's gradient. A picture's
+    logits are summed, and the square is divided by their number: for one logit that is R1; for a
+    map of them it keeps its size as the picture grows.
+
+    Args:
+        judge: from `given` and a picture to logits, [B, 1, h, w].
+        given: what the discriminator sees beside the picture; nothing is derived by it.
+        real: [B, 3, H, W] in [0, 1]. (Where others have [-1, 1], a weight of theirs is 1/4 here.)
+
+    Returns:
+        The mean over the batch, before weighting; its gradient reaches the weights of `judge`.
+    """
+    with torch.autocast(real.device.type, enabled=False), torch.enable_grad():
+        real = real.detach().requires_grad_(True)
+        logits = judge(given.detach(), real)
+        (slope,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+        return 0.5 * slope.square().sum() / logits.numel()
 
 
 def distillation(student: Tensor, teacher: Tensor) -> Tensor:

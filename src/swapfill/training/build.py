@@ -1,7 +1,7 @@
 """From settings to a stage and its batches."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import numpy as np
@@ -9,114 +9,140 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from swapfill.architectures import build_feature2image, build_image2feature
+from swapfill.context_encoder import CentreDiscriminator
 from swapfill.encoder import VGG19, CompactEncoder, build_encoder
 from swapfill.errors import ConfigError, DataError
+from swapfill.glcic import CompletionNetwork, GlobalLocalJudge
 from swapfill.networks import (
-    Feature2Image,
     FeatureImageDiscriminator,
-    Image2Feature,
     ImagePairDiscriminator,
     initialise,
 )
-from swapfill.random_holes import centre_hole, mixed_hole
+from swapfill.random_holes import blob_hole, box_hole, centre_hole, free_form_hole, mixed_hole
 from swapfill.training import data
 from swapfill.training.encoder_stage import EncoderStage
 from swapfill.training.feature2image_stage import Feature2ImageStage
+from swapfill.training.glcic_stage import GlcicStage
 from swapfill.training.image2feature_stage import Image2FeatureStage
 from swapfill.training.loop import Stage
 from swapfill.training.mask_folder import MaskFolder
+from swapfill.training.photo_store import PhotoStore, open_store
 from swapfill.training.settings import DataSettings, TrainSettings
 from swapfill.weights import load_into
 
 Load = Callable[[nn.Module, Path], None]
+Batches = Generator[data.Batch, None, None]
 
 
-def build_stage(settings: TrainSettings, load: Load = load_into) -> Stage:
+def build_stage(settings: TrainSettings, load: Load = load_into, device: str = "cpu") -> Stage:
     """Build the networks of a stage: weights drawn from its seed, frozen parts loaded.
 
     Args:
         settings: of the stage.
         load: puts a file's weights into a network; a dry run has one that can do without the file.
+        device: of the networks.
 
     Raises:
         ConfigError: a file is not named that is needed.
         BundleError: a file is missing or does not fit.
     """
-    builders = {"encoder": _encoder, "image2feature": _image2feature}
-    return builders.get(settings.stage, _feature2image)(settings, load)
+    builders = {"encoder": _encoder, "image2feature": _image2feature, "glcic": _glcic}
+    return builders.get(settings.stage, _feature2image)(settings, load, device)
 
 
-def _fresh(network: nn.Module, settings: TrainSettings, load: Load, *, salt: int = 0) -> nn.Module:
+def _fresh(
+    network: nn.Module, settings: TrainSettings, load: Load, device: str, *, salt: int = 0
+) -> nn.Module:
     generator = torch.Generator().manual_seed(settings.optim.seed + salt)
     initialise(network, generator)
     if salt == 0 and settings.initial_weights is not None:
         load(network, settings.initial_weights)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _frozen(network: nn.Module) -> nn.Module:
+def _frozen(network: nn.Module, device: str) -> nn.Module:
     network.requires_grad_(False).eval()
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _vgg(settings: TrainSettings, load: Load) -> VGG19:
+def _vgg(settings: TrainSettings, load: Load, device: str) -> VGG19:
     if settings.vgg is None:
         raise ConfigError("vgg is missing, want the file of VGG-19's weights")
     network = VGG19("relu3_1")
     load(network, settings.vgg)
-    _frozen(network)
+    _frozen(network, device)
     return network
 
 
-def _trained_encoder(settings: TrainSettings, load: Load) -> VGG19 | CompactEncoder:
+def _trained_encoder(settings: TrainSettings, load: Load, device: str) -> VGG19 | CompactEncoder:
     if settings.encoder_weights is None:
         raise ConfigError("encoder_weights is missing, want the file of the encoder's weights")
     network = build_encoder(settings.encoder)
     load(network, settings.encoder_weights)
-    _frozen(network)
+    _frozen(network, device)
     return network
 
 
-def _encoder(settings: TrainSettings, load: Load) -> EncoderStage:
+def _encoder(settings: TrainSettings, load: Load, device: str) -> EncoderStage:
     student = CompactEncoder(settings.encoder.width)
-    _fresh(student, settings, load)
-    return EncoderStage(student, _vgg(settings, load), settings.optim)
+    _fresh(student, settings, load, device)
+    return EncoderStage(student, _vgg(settings, load, device), settings.optim)
 
 
-def _image2feature(settings: TrainSettings, load: Load) -> Image2FeatureStage:
-    network = Image2Feature(settings.image2feature)
-    _fresh(network, settings, load)
-    judge = None
+def _image2feature(settings: TrainSettings, load: Load, device: str) -> Image2FeatureStage:
+    network = build_image2feature(settings.image2feature)
+    _fresh(network, settings, load, device)
+    judge: ImagePairDiscriminator | CentreDiscriminator | None = None
     if settings.loss.adversarial:
-        judge = ImagePairDiscriminator(settings.discriminator)
-        _fresh(judge, settings, load, salt=1)
-    encoder = _trained_encoder(settings, load)
+        judge = (
+            CentreDiscriminator(settings.discriminator, settings.data.side)
+            if settings.discriminator.kind == "centre"
+            else ImagePairDiscriminator(settings.discriminator)
+        )
+        _fresh(judge, settings, load, device, salt=1)
+    asked = settings.loss.feature or settings.loss.head  # else no features are compared
+    encoder = _trained_encoder(settings, load, device) if asked else None
     return Image2FeatureStage(network, encoder, judge, settings.optim, settings.loss)
 
 
-def _feature2image(settings: TrainSettings, load: Load) -> Feature2ImageStage:
-    network = Feature2Image(settings.feature2image)
-    _fresh(network, settings, load)
-    judge = None
+def _feature2image(settings: TrainSettings, load: Load, device: str) -> Feature2ImageStage:
+    network = build_feature2image(settings.feature2image)
+    _fresh(network, settings, load, device)
+    judge: FeatureImageDiscriminator | ImagePairDiscriminator | None = None
     if settings.loss.adversarial:
-        judge = FeatureImageDiscriminator(
-            settings.discriminator, settings.feature2image.in_channels
+        channels = settings.feature2image.in_channels
+        judge = (
+            ImagePairDiscriminator(settings.discriminator)
+            if settings.feature2image.guided
+            else FeatureImageDiscriminator(settings.discriminator, channels)
         )
-        _fresh(judge, settings, load, salt=1)
-    vgg = _vgg(settings, load) if settings.loss.perceptual else None
-    encoder = _trained_encoder(settings, load)
+        _fresh(judge, settings, load, device, salt=1)
+    vgg = _vgg(settings, load, device) if settings.loss.perceptual else None
+    encoder = _trained_encoder(settings, load, device)
     stage = Feature2ImageStage(network, encoder, judge, vgg, settings.optim, settings.loss)
+    stage.tile, stage.tiles = settings.query.tile, settings.query.tiles
     if settings.query.prediction and settings.image2feature_weights is not None:
-        guesser = Image2Feature(settings.image2feature)
+        guesser = build_image2feature(settings.image2feature)
         load(guesser, settings.image2feature_weights)
-        _frozen(guesser)
+        _frozen(guesser, device)
         stage.use_predictions(guesser, settings.query)
     return stage
 
 
+def _glcic(settings: TrainSettings, load: Load, device: str) -> GlcicStage:
+    network, judge = (
+        CompletionNetwork(settings.glcic),
+        GlobalLocalJudge(settings.discriminator, settings.data.side),
+    )
+    _fresh(network, settings, load, device)
+    _fresh(judge, settings, load, device, salt=1)
+    return GlcicStage(network, judge, settings.optim, settings.loss, settings.phases)
+
+
 def batch_source(
     settings: TrainSettings, on_skip: Callable[[str], None]
-) -> Callable[[int], Iterator[data.Batch]]:
+) -> Callable[[int], Batches]:
     """Open the photographs; the answer gives the batches from a step on.
 
     Raises:
@@ -125,14 +151,14 @@ def batch_source(
     return source_of(settings, open_photos(settings, on_skip))
 
 
-def open_photos(settings: TrainSettings, on_skip: Callable[[str], None]) -> data.PhotoStore:
+def open_photos(settings: TrainSettings, on_skip: Callable[[str], None]) -> PhotoStore:
     """Open the photographs to learn from.
 
     Raises:
         DataError: they cannot be read, are too few or too small.
     """
     photos, side = _opened(settings, settings.data.sources, on_skip), settings.data.side
-    if settings.data.whole < 1 and photos.shortest < side:
+    if settings.data.whole < 1 and photos.shortest * settings.data.upscale < side:
         raise DataError(
             f"{_named(settings.data.sources)}: a picture's short side is {photos.shortest} pixels, "
             f"want data.side, {side}, to cut from; or data.whole = 1 to resize whole pictures"
@@ -141,22 +167,37 @@ def open_photos(settings: TrainSettings, on_skip: Callable[[str], None]) -> data
 
 
 def source_of(
-    settings: TrainSettings, photos: data.PhotoStore
-) -> Callable[[int], Iterator[data.Batch]]:
-    """Give what makes the batches from a step on, ahead of their use."""
+    settings: TrainSettings,
+    photos: PhotoStore,
+    *,
+    rank: int = 0,
+    ranks: int = 1,
+    prepare: Callable[[data.Batch], data.Batch] | None = None,
+) -> Callable[[int], Batches]:
+    """Give what makes the batches from a step on, ahead of their use; close them to end that.
+
+    Args:
+        settings: of the stage.
+        photos: to learn from.
+        rank: which of the processes that train together this one is.
+        ranks: how many they are.
+        prepare: done to each batch where it is made, in one of several threads.
+    """
     draw = hole_source(settings.data)
 
-    def start(step: int) -> Iterator[data.Batch]:
-        return data.prefetch(
-            data.batches(
-                photos,
-                draw,
-                seed=settings.optim.seed,
-                batch_size=settings.optim.batch_size,
-                side=settings.data.side,
-                whole=settings.data.whole,
-                start=step,
-            )
+    def start(step: int) -> Batches:
+        return data.batches(
+            photos,
+            draw,
+            seed=settings.optim.seed,
+            batch_size=settings.optim.batch_size,
+            side=settings.data.side,
+            whole=settings.data.whole,
+            start=step,
+            rank=rank,
+            ranks=ranks,
+            workers=settings.data.workers,
+            prepare=prepare,
         )
 
     return start
@@ -182,16 +223,23 @@ def fixed_batches(
 
 
 def _opened(
-    settings: TrainSettings, sources: tuple[Path, ...], on_skip: Callable[[str], None]
-) -> data.PhotoStore:
+    settings: TrainSettings, sources: tuple[str, ...], on_skip: Callable[[str], None]
+) -> PhotoStore:
     wanted = settings.data
-    store = data.PhotoStore.open(list(sources), wanted.cache, on_skip, unreadable=wanted.unreadable)
+    store = open_store(
+        sources,
+        wanted.cache,
+        on_skip,
+        unreadable=wanted.unreadable,
+        keep=wanted.keep,
+        workers=wanted.workers,
+    )
     if len(store) < 2:
         raise DataError(f"{_named(sources)}: holds one picture, want at least two")
     return store
 
 
-def _named(sources: tuple[Path, ...]) -> str:
+def _named(sources: tuple[str, ...]) -> str:
     return ", ".join(map(str, sources))
 
 
@@ -204,7 +252,11 @@ def hole_source(
         DataError: masks are asked for, and there are none or one is no hole.
     """
     if settings.masks is not None:
-        return MaskFolder.open(settings.masks).draw
+        return MaskFolder.open(settings.masks, settings.workers).draw
+
+    if settings.holes in _KINDS:
+        kind = _KINDS[settings.holes]
+        return lambda rng, side: kind(rng, (side, side))
 
     def draw(rng: np.random.Generator, side: int) -> npt.NDArray[np.bool_]:
         if settings.holes == "centre" or rng.random() < settings.centre_share:
@@ -212,3 +264,6 @@ def hole_source(
         return mixed_hole(rng, (side, side))
 
     return draw
+
+
+_KINDS = {"box": box_hole, "free-form": free_form_hole, "blob": blob_hole}

@@ -1,16 +1,16 @@
 """From finished runs to a bundle that `swapfill inpaint --model FOLDER` takes."""
 
-import json
 from pathlib import Path
 
 from torch import nn
 
+from swapfill.architectures import build_feature2image, build_image2feature
 from swapfill.bundle import SHARED, BundleConfig, write_sums
 from swapfill.config import FillSettings
 from swapfill.encoder import build_encoder
-from swapfill.errors import ConfigError, OutputError
+from swapfill.errors import OutputError
 from swapfill.files import write_bytes_atomically
-from swapfill.networks import Feature2Image, Image2Feature
+from swapfill.training.past_run import last_step, run_settings
 from swapfill.training.settings import TrainSettings
 from swapfill.weights import load_into, parameter_count, save_from
 
@@ -69,7 +69,7 @@ def make_bundle(
         raise OutputError(f"{folder}: cannot be made: {error.strerror}, want a folder") from None
     for part, network in networks.items():
         save_from(network, folder / f"{part}.safetensors", half=True)
-    steps = {part: _last_step(runs[part]) for part in runs}
+    steps = {part: last_step(runs[part]) for part in runs}
     card = _card(config, settings, steps, networks) + notes
     write_bytes_atomically(folder / "README.md", card.encode())
     write_bytes_atomically(folder / "config.json", config.model_dump_json(indent=2).encode())
@@ -80,35 +80,12 @@ def make_bundle(
 def _networks(config: BundleConfig, settings: dict[str, TrainSettings]) -> dict[str, nn.Module]:
     networks: dict[str, nn.Module] = {
         "encoder": build_encoder(config.encoder),
-        "image2feature": Image2Feature(config.image2feature),
+        "image2feature": build_image2feature(config.image2feature),
     }
     for part, one in settings.items():
         if part.startswith("feature2image"):
-            networks[part] = Feature2Image(one.feature2image)
+            networks[part] = build_feature2image(one.feature2image)
     return networks
-
-
-def run_settings(run: Path, stage: str) -> TrainSettings:
-    """Read a run's resolved settings.
-
-    Raises:
-        ConfigError: they are missing, or of another stage.
-    """
-    path = run / "settings.json"
-    try:
-        settings = TrainSettings.read(json.loads(path.read_text()), str(path))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}, want a run's settings") from None
-    if settings.stage != stage:
-        raise ConfigError(f"{path}: stage is {settings.stage}, want {stage}")
-    return settings
-
-
-def _last_step(run: Path) -> int:
-    """Read how far a run came from its log; 0 without one."""
-    log = run / "metrics.jsonl"
-    lines = log.read_text().splitlines() if log.is_file() else []
-    return int(json.loads(lines[-1])["step"]) if lines else 0
 
 
 def _card(
@@ -128,7 +105,7 @@ def _card(
         if config.encoder.kind == "compact"
         else f"VGG-19's {config.encoder.layer} (its weights have a licence of their own)"
     )
-    sources = sorted({source.name for s in settings.values() for source in s.data.sources})
+    sources = sorted({Path(name).name for s in settings.values() for name in s.data.sources})
     return (
         f"# swapfill model `{config.name}`\n\n"
         f"Infer, match, translate (Song et al., 2018): {encoder}, "

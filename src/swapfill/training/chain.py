@@ -46,30 +46,35 @@ class Chain:
     links: tuple[Link, ...]
     folder: Path
 
-    def run(self, train: Callable[[Link], object]) -> Path:
+    def run(self, train: Callable[[Link], object], *, leads: bool = True) -> Path:
         """Train what is not finished yet, then write the bundle.
 
         Args:
-            train: trains one stage in its folder, to its end.
+            train: trains one stage in its folder, to its end; of several processes none begins
+                before each has called it, nor goes on before all is written.
+            leads: whether this process is the one that writes.
 
         Returns:
             The bundle's folder.
         """
         for link in self.links:
             if finished(link.folder, link.settings):
-                write_settings(link.folder, link.settings)  # refused if they are others
+                if leads:
+                    write_settings(link.folder, link.settings)  # refused if they are others
                 continue
-            _take_up(link)
+            if leads:
+                _take_up(link)
             train(link)
         bundle, about = self.folder / "bundle", self.settings
-        make_bundle(
-            bundle,
-            about.name,
-            self.parts(),
-            about.fill,
-            description=about.description,
-            notes=about.notes,
-        )
+        if leads:
+            make_bundle(
+                bundle,
+                about.name,
+                self.parts(),
+                about.fill,
+                description=about.description,
+                notes=about.notes,
+            )
         return bundle
 
     def parts(self) -> dict[str, Path]:

@@ -28,9 +28,7 @@ class EncoderStage(Stage):
                 wanted = self.teacher(image)
             found = self.network(image)
         loss = losses.distillation(found.float(), wanted.float())
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        self.descend(loss)
         return {"distillation": loss.detach()}
 
     @torch.no_grad()

@@ -1,18 +1,39 @@
 """Train Feature2Image: equations 5 and 6, on swapped features of the truth or of predictions."""
 
+from typing import Any, NamedTuple
+
+import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from swapfill import losses
+from swapfill.architectures import Guesser, Translator
+from swapfill.config import FillSettings
 from swapfill.encoder import VGG19, CompactEncoder
-from swapfill.matching import swap_coherently
-from swapfill.networks import Feature2Image, FeatureImageDiscriminator, Image2Feature
+from swapfill.engines.interface import Query
+from swapfill.engines.torch_engine import TorchEngine
+from swapfill.feature2image import Guide
+from swapfill.matching import apart, with_pixels
+from swapfill.networks import FeatureImageDiscriminator, ImagePairDiscriminator
 from swapfill.patch_swap import feature_hole, patch_swap
+from swapfill.pipeline import carry_pieces
+from swapfill.training.balance import Balance
 from swapfill.training.data import Batch
 from swapfill.training.loop import Stage
 from swapfill.training.settings import LossSettings, OptimSettings, QuerySettings
+from swapfill.training.team import Team
 
 JUDGED = ("relu1_2", "relu2_2", "relu3_1")  # layers of the perceptual loss
+_COARSE = 4  # the truth stands in for a guess at this fraction of its resolution
+
+
+class Given(NamedTuple):
+    """What one batch gives the network, and what it is to answer, `truth` [B, 3, S, S]."""
+
+    truth: Tensor
+    features: Tensor  # F'_1 or F'_gt
+    guide: Guide
 
 
 class Feature2ImageStage(Stage):
@@ -22,103 +43,193 @@ class Feature2ImageStage(Stage):
 
     def __init__(
         self,
-        network: Feature2Image,
+        network: Translator,
         encoder: VGG19 | CompactEncoder,
-        judge: FeatureImageDiscriminator | None,
+        judge: FeatureImageDiscriminator | ImagePairDiscriminator | None,
         vgg: VGG19 | None,
         optim: OptimSettings,
         weights: LossSettings,
     ) -> None:
         super().__init__(network, optim)
         self.encoder, self.vgg, self.weights = encoder, vgg, weights
-        self.guesser: Image2Feature | None = None
+        self.balance = Balance(weights)
+        self.config = network.config
         self.query = QuerySettings()
+        self.guesser: Guesser | None = None
+        self.engine: TorchEngine | None = None  # that asks as inference does
+        self.tile, self.tiles = 0, 1
         if judge is not None and weights.adversarial:
             self.set_judge(judge)
 
-    def use_predictions(self, guesser: Image2Feature, settings: QuerySettings) -> None:
+    def use_predictions(self, guesser: Guesser, settings: QuerySettings) -> None:
         """Ask patch-swap for the guess instead of the truth in a share of the pictures ([39])."""
-        self.guesser, self.query = guesser, settings
+        device = next(guesser.parameters()).device
+        dtype = torch.bfloat16 if self.optim.precision == "bf16" else torch.float32
+        self.engine = TorchEngine(self.encoder, guesser, {}, device, dtype)
+        self.guesser = guesser  # where all other networks are, to be counted and compiled
+        self.query = settings
+
+    def join(self, team: Team) -> None:
+        """Let `team` call the networks that learn, and measure with it."""
+        super().join(team)
+        self.balance.team = team
 
     def learn(self, batch: Batch) -> dict[str, Tensor]:
-        """Do one step of the generator and, with an adversarial weight, one of D_2."""
-        truth, hole = batch.truth, batch.hole
+        """Do one step of the generator and, with an adversarial weight, one of the judge."""
         half = self.optim.precision == "bf16"
-        with torch.autocast(truth.device.type, torch.bfloat16, enabled=half):
-            swapped = self.swapped(truth, hole)
-            image = self.network(swapped).float()
-            terms = self._terms(truth, hole, image)
+        with torch.autocast(batch.truth.device.type, torch.bfloat16, enabled=half):
+            given = self.given(batch.truth, batch.hole)
+            if self.tile:
+                rng = np.random.default_rng([self.optim.seed, self.step])
+                given = cut(given, self.tile, self.tiles, rng)
+            image = self.network(given.features, given.guide).float()
+            terms = self._terms(given, image)
             if self.judge is not None:
-                logits = self.judge(swapped, image).float()
-                terms["adversarial"] = losses.FOR_GENERATOR[self.weights.kind](logits)
-        total = sum(getattr(self.weights, name) * term for name, term in terms.items())
-        self.optimizer.zero_grad()
-        total.backward()
-        self.optimizer.step()
+                logits = self._judged(self.judge, given, image)
+                terms["adversarial"] = losses.FOR_GENERATOR[self.weights.kind](*logits)
+        total = self.balance.total(terms, self.step)
+        self.descend(total)
         if self.judge is not None:
-            fake = image.detach()
-            terms["discriminator"] = self._judge_half(swapped, truth, fake, half)
+            terms |= self._judge_half(given, image.detach(), half)
         return {name: term.detach() for name, term in terms.items()}
 
     @torch.no_grad()
     def fill(self, batch: Batch) -> Tensor:
         """Translate as inference does where there is a guesser, else from the truth's features."""
-        truth, hole = batch.truth, batch.hole
-        features = self.encoder(truth).float()
-        cells = feature_hole(hole, features.shape[2])
-        if self.guesser is None:
-            swapped = patch_swap(features, cells)
-        else:
-            swapped = self._from_predictions(self.guesser, truth, hole, cells)
-        painted: Tensor = self.result(swapped).float()
+        share = 0.0 if self.engine is None else 1.0
+        given = self._mixture(batch.truth, batch.hole, share)
+        painted: Tensor = self.result(given.features, given.guide).float()
         return painted
 
     @torch.no_grad()
-    def swapped(self, truth: Tensor, hole: Tensor) -> Tensor:
-        """Give F'_1 = swap(vgg(guess)) for the share asked for, F'_gt = swap(vgg(truth)) after."""
+    def given(self, truth: Tensor, hole: Tensor) -> Given:
+        """Swap for the guess in the share asked for (F'_1), for the truth after that (F'_gt).
+
+        Args:
+            truth: [B, 3, S, S] in [0, 1].
+            hole: [B, 1, S, S], bool.
+        """
+        return self._mixture(truth, hole, self.query.prediction)
+
+    def _mixture(self, truth: Tensor, hole: Tensor, share: float) -> Given:
+        taken = round(share * len(truth)) if self.engine is not None else 0
+        parts = []
+        if self.engine is not None and taken:
+            parts.append(self._from_predictions(self.engine, truth[:taken], hole[:taken]))
+        if taken < len(truth):
+            parts.append(self._from_truth(truth[taken:], hole[taken:]))
+        features, pixels, guess = (torch.cat(part) for part in zip(*parts, strict=True))
+        return Given(truth, features, Guide(pixels, guess, hole))
+
+    def _from_truth(self, truth: Tensor, hole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give F'_gt, the pixels of its pieces, and the coarse content that is to be corrected."""
         features = self.encoder(truth).float()
         cells = feature_hole(hole, features.shape[2])
-        taken = round(self.query.prediction * len(truth))
-        swapped = patch_swap(features[taken:], cells[taken:])
-        if self.guesser is None or not taken:
-            return swapped
-        predicted = self._from_predictions(self.guesser, truth[:taken], hole[:taken], cells[:taken])
-        return torch.cat([predicted, swapped])
+        swapped = patch_swap(features, cells, values=with_pixels(features, truth))
+        guess = truth
+        if self.config.guided:  # else it would see what it is to answer
+            side = truth.shape[2]
+            coarse = F.interpolate(truth, size=(side // _COARSE, side // _COARSE), mode="area")
+            grown = F.interpolate(coarse, size=(side, side), mode="bilinear", align_corners=False)
+            guess = torch.where(hole, grown, truth)
+        return *apart(swapped, truth, hole), guess
 
     def _from_predictions(
-        self, guesser: Image2Feature, truth: Tensor, hole: Tensor, cells: Tensor
-    ) -> Tensor:
-        """Swap as inference will: known cells by the hole see the guess in their field of view."""
-        guess = guesser(torch.where(hole, 0.0, truth), hole)
-        asked = self.encoder(torch.where(hole, guess.image.float(), truth)).float()
-        if self.query.matching == "literal":
-            return patch_swap(asked, cells)
-        expected = [None] * len(asked) if guess.features is None else list(guess.features)
-        maps = [
-            swap_coherently(f, h, e, None, 1, self.query.bonus)[0]
-            for f, h, e in zip(asked, cells, expected, strict=True)
-        ]
-        return torch.stack(maps)
+        self, engine: TorchEngine, truth: Tensor, hole: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Swap as inference will."""
+        query = self.query
+        settings = FillSettings(matching=query.matching, bonus=query.bonus, tone=query.tone)
+        side, known = truth.shape[2], torch.where(hole, 0.0, truth)
+        if settings.matching == "coherent":
+            scales = (engine.side, side) if side > engine.side else (side,)
+            pieces = carry_pieces(engine, known, hole, scales, settings)
+            swapped, guess = pieces.swapped, pieces.guess
+        else:
+            guess, _ = engine.infer(known, hole)
+            swapped = engine.swap(Query(guess, engine.encode(guess), hole), settings)
+        # Autograd refuses tensors of inference mode; their copies are ordinary ones.
+        return swapped.features.clone(), swapped.pixels.clone(), guess.clone()
 
-    def _terms(self, truth: Tensor, hole: Tensor, image: Tensor) -> dict[str, Tensor]:
+    def _terms(self, given: Given, image: Tensor) -> dict[str, Tensor]:
+        truth, hole = given.truth, given.guide.hole
         weight = 1 + (self.weights.hole_weight - 1) * hole.float()
-        terms = {"image": losses.weighted_l1_mean(image, truth, weight)}
+        terms = {"image": losses.IMAGE[self.weights.distance](image, truth, weight)}
         if self.vgg is not None and self.weights.perceptual:
+            where = torch.ones_like(hole)
+            if self.config.guided:  # what is judged in the end: the composite, in its hole
+                image, where = torch.where(hole, image, truth), hole
             with torch.no_grad():
                 wanted = self.vgg.layers(truth, JUDGED)
             found = self.vgg.layers(image, JUDGED)
-            everywhere = torch.ones_like(hole)
-            terms["perceptual"] = losses.feature_distance(found, wanted, everywhere)
+            terms["perceptual"] = losses.feature_distance(found, wanted, where)
         return terms
 
-    def _judge_half(self, swapped: Tensor, truth: Tensor, fake: Tensor, half: bool) -> Tensor:
+    def _judged(
+        self, judge: nn.Module, given: Given, image: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Give a judge's logits of a picture, and the weights of its patches.
+
+        D_2 sees features and picture. Where the network is guided, D_1's pair takes its place (the
+        pieces are no longer the whole input, and a judge that knows them finds out by whether they
+        were followed), and only patches that see the hole count.
+        """
+        beside, hole = self._beside(given), given.guide.hole
+        if not self.config.guided:
+            return judge(beside, image).float(), None
+        logits = judge(beside, torch.where(hole, image, given.truth)).float()
+        return logits, F.adaptive_avg_pool2d(hole.float(), (logits.shape[2], logits.shape[3]))
+
+    def _beside(self, given: Given) -> Tensor:
+        """Give what a judge sees beside the picture."""
+        if not self.config.guided:
+            return given.features
+        return torch.where(given.guide.hole, 0.0, given.truth)
+
+    def _judge_half(self, given: Given, fake: Tensor, half: bool) -> dict[str, Tensor]:
         assert self.judge is not None
-        assert self.judge_optimizer is not None
-        with torch.autocast(truth.device.type, torch.bfloat16, enabled=half):
-            real_logits, fake_logits = self.judge(swapped, truth), self.judge(swapped, fake)
-        judge_loss = losses.FOR_DISCRIMINATOR[self.weights.kind]
-        loss = judge_loss(real_logits.float(), fake_logits.float())
-        self.judge_optimizer.zero_grad()
-        loss.backward()
-        self.judge_optimizer.step()
-        return loss
+        with torch.autocast(fake.device.type, torch.bfloat16, enabled=half):
+            real, weight = self._judged(self.judge, given, given.truth)
+            made, _ = self._judged(self.judge, given, fake)
+        loss = losses.FOR_DISCRIMINATOR[self.weights.kind](real, made, weight)
+        terms, penalised = {"discriminator": loss}, self.weights.penalty_at(self.step)
+        if penalised:
+            penalty = losses.gradient_penalty(self.judge, self._beside(given), given.truth)
+            terms["penalty"] = penalty
+            loss = loss + penalised * penalty
+        self.descend_judge(loss)
+        return terms
+
+    def _parts(self) -> dict[str, Any]:
+        measured = {"balance": self.balance} if self.weights.ratio.asked else {}
+        return super()._parts() | measured
+
+
+def cut(given: Given, side: int, count: int, rng: np.random.Generator) -> Given:
+    """Cut tiles of `side` pixels out of each picture, `count` of each, near pixels of its hole.
+
+    A tile costs what a small picture costs, but its pieces come from a large one.
+    """
+    tiles = []
+    cell = given.truth.shape[2] // given.features.shape[2]
+    holes = given.guide.hole[:, 0].cpu()
+    for i in np.repeat(np.arange(len(holes)), count).tolist():
+        low = [slice(c // cell, (c + side) // cell) for c in _corner(holes[i], side, rng)]
+        high = [slice(part.start * cell, part.stop * cell) for part in low]
+        images = [image[i, :, high[0], high[1]] for image in (given.truth, *given.guide)]
+        tiles.append([images[0], given.features[i, :, low[0], low[1]], *images[1:]])
+    truth, features, *guide = (torch.stack(part) for part in zip(*tiles, strict=True))
+    return Given(truth, features, Guide(*guide))
+
+
+def _corner(hole: Tensor, side: int, rng: np.random.Generator) -> list[int]:
+    """Give the first row and column of a tile that holds or nearly holds a pixel of the hole."""
+    places = hole.nonzero()
+    centre = (
+        places[int(rng.integers(len(places)))] if len(places) else torch.tensor(hole.shape) // 2
+    )
+    jitter = rng.integers(-side // 4, side // 4 + 1, size=2)
+    last = hole.shape[0] - side
+    return [
+        int(np.clip(int(c) + j - side // 2, 0, last)) for c, j in zip(centre, jitter, strict=True)
+    ]

@@ -3,11 +3,12 @@
 import copy
 import json
 import math
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from types import FrameType
@@ -19,18 +20,11 @@ from torch import Tensor, nn
 from swapfill.errors import BundleError, DataError
 from swapfill.files import write_atomically, write_bytes_atomically
 from swapfill.training.data import Batch
+from swapfill.training.progress import Progress, Tally, check
 from swapfill.training.quality import compare
 from swapfill.training.settings import OptimSettings
+from swapfill.training.team import ALONE, Team
 from swapfill.weights import save_from
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One optimiser step, as told to the log, the progress bar and the tests alike."""
-
-    step: int
-    losses: dict[str, float]  # by name, before weighting
-    seconds: float
 
 
 class Stage:
@@ -46,6 +40,11 @@ class Stage:
         self.judge_optimizer: torch.optim.Adam | None = None
         self.step = 0
 
+    @property
+    def heaviest(self) -> int:
+        """A step that takes as much memory as any."""
+        return 0
+
     def adam(self, network: nn.Module, rate: float) -> torch.optim.Adam:
         """Build Adam with the run's momentum."""
         return torch.optim.Adam(network.parameters(), lr=rate, betas=(self.optim.momentum, 0.999))
@@ -54,6 +53,34 @@ class Stage:
         """Add the discriminator that this stage trains against."""
         self.judge = discriminator
         self.judge_optimizer = self.adam(discriminator, self.optim.discriminator_rate)
+
+    def join(self, team: Team) -> None:
+        """Let `team` call the networks that learn; all are compiled first if that is asked for."""
+        parts = [part for part in vars(self).values() if isinstance(part, nn.Module)]
+        for part in parts if self.optim.compile else []:
+            part.compile()  # in place: names in weights files stay as they are
+        self.network = team.join(self.network, sync_norm=self.optim.sync_norm)
+        if self.judge is not None:
+            self.judge = team.join(self.judge, sync_norm=self.optim.sync_norm)
+
+    def descend(self, loss: Tensor) -> None:
+        """Do one step of the network's optimiser.
+
+        Without normalisation a single batch can throw a network off: at `optim.clip` 0 one did, and
+        its last ReLUs never fired again.
+        """
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.optim.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.optim.clip)
+        self.optimizer.step()
+
+    def descend_judge(self, loss: Tensor) -> None:
+        """Do one step of the discriminator's optimiser."""
+        assert self.judge_optimizer is not None
+        self.judge_optimizer.zero_grad()
+        loss.backward()
+        self.judge_optimizer.step()
 
     def learn(self, batch: Batch) -> dict[str, Tensor]:
         """Do one optimiser step; give each loss term before weighting."""
@@ -91,6 +118,21 @@ class Stage:
         with torch.no_grad():
             for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(now, 1 - decay)
+        self._copy_buffers()
+
+    def share_buffers(self, team: Team) -> None:
+        """Average what batch norms have gathered: each process has seen pictures of its own.
+
+        Running means of means are means: how often it is done makes no difference.
+        """
+        if team.size == 1:
+            return
+        networks = [part for part in (self.network, self.judge) if part is not None]
+        team.average([b for part in networks for b in part.buffers() if b.is_floating_point()])
+        self._copy_buffers()
+
+    def _copy_buffers(self) -> None:
+        if self.average is not None:
             for kept, buffer in zip(self.average.buffers(), self.network.buffers(), strict=True):
                 kept.copy_(buffer)
 
@@ -131,49 +173,70 @@ class Interrupted(Exception):  # noqa: N818 (a run that was asked to end has not
 
 def run(
     stage: Stage,
-    batches: Callable[[int], Iterator[Batch]],
+    batches: Callable[[int], Generator[Batch, None, None]],
     folder: Path,
     on_step: Callable[[Progress], object],
+    *,
+    team: Team = ALONE,
+    due: Callable[[int], bool] = lambda step: True,
 ) -> None:
     """Train `stage` up to its last step, going on from `folder`/state.pt if that is there.
 
     Args:
-        stage: its networks at their start.
-        batches: gives the batches from a step on.
-        folder: of the run; metrics.jsonl and state.pt are written into it.
-        on_step: told of every step; its answer True ends the run there.
+        stage: its networks at their start, joined to `team`.
+        batches: gives the batches from a step on, this process's share of each; it is closed
+            however the run ends, and what made them with it.
+        folder: of the run; the leader writes metrics.jsonl and state.pt into it.
+        on_step: told of every step, at the leader; its answer True ends the run there.
+        team: the processes that train together.
+        due: whether `on_step` must be told of a step before the next one begins. Others it may
+            hear of late: on an accelerator the losses of some steps are fetched at once.
 
     Raises:
-        Interrupted: SIGINT or SIGTERM came; the state is saved.
+        Interrupted: SIGINT or SIGTERM came, to any of the processes; the state is saved.
         DataError: a loss is not a number; the last good state is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     resume(stage, folder)
-    _trim(folder / "metrics.jsonl", stage.step)
-    source = batches(stage.step)
-    with _listening() as asked_to_stop, (folder / "metrics.jsonl").open("a") as metrics:
+    if team.leads:
+        _trim(folder / "metrics.jsonl", stage.step)
+    log = folder / "metrics.jsonl" if team.leads else Path(os.devnull)
+    tally, optim = Tally(team), stage.optim
+    with _listening() as caught, log.open("a") as metrics, closing(batches(stage.step)) as source:
+
+        def tell(steps: list[Progress]) -> bool:
+            check(steps, folder)
+            metrics.writelines(json.dumps(vars(progress)) + "\n" for progress in steps)
+            return True in [on_step(progress) is True for progress in steps]
+
         enough = False
-        while stage.step < stage.optim.last_step and not enough:
-            start = time.perf_counter()
-            stage.schedule()
-            terms = {name: float(value) for name, value in stage.learn(next(source)).items()}
-            if not all(math.isfinite(value) for value in terms.values()):
-                raise DataError(
-                    f"{folder}: step {stage.step}: losses are {terms}, want finite numbers; "
-                    "state.pt holds the last good step"
-                )
-            stage.update_average()
-            stage.step += 1
-            progress = Progress(stage.step, terms, time.perf_counter() - start)
-            metrics.write(json.dumps(vars(progress)) + "\n")
-            enough = on_step(progress) is True
-            stopping = bool(asked_to_stop)
-            if stopping or stage.step % stage.optim.save_every == 0:
+        while stage.step < optim.last_step and not enough:
+            _step(stage, source, tally, team)
+            saving = stage.step % optim.save_every == 0
+            soon = saving or due(stage.step) or stage.step == optim.last_step
+            if not (soon or tally.full or (caught and team.size == 1)):
+                continue
+            stage.share_buffers(team)
+            enough = team.led(partial(tell, tally.fetch()))
+            (stopping,) = team.any(bool(caught))
+            if saving or stopping:
                 metrics.flush()
-                save(stage, folder)
+                team.led(partial(save, stage, folder))
             if stopping:
                 raise Interrupted(f"{folder}: stopped at step {stage.step}, saved")
-    save(stage, folder)
+    team.led(partial(save, stage, folder))
+
+
+def _step(stage: Stage, source: Iterator[Batch], tally: Tally, team: Team) -> None:
+    tally.start()
+    asked = time.perf_counter()
+    batch = next(source)
+    waited = time.perf_counter() - asked
+    stage.schedule()
+    terms = stage.learn(team.take(batch))
+    stage.update_average()
+    stage.step += 1
+    tally.add(stage.step, terms, waited, stage.optimizer.param_groups[0]["lr"])
 
 
 def save(stage: Stage, folder: Path) -> None:
@@ -183,7 +246,7 @@ def save(stage: Stage, folder: Path) -> None:
         DataError: a weight is not a number; the old files are kept.
         OutputError: a file cannot be written; the old one is kept.
     """
-    for name, weight in stage.network.named_parameters():
+    for name, weight in stage.network.state_dict().items():
         if not bool(weight.isfinite().all()):  # a loss may be finite and its gradient not
             raise DataError(
                 f"{folder}: step {stage.step}: weight {name} is not a finite number; "
@@ -203,7 +266,7 @@ def resume(stage: Stage, folder: Path) -> None:
     if not path.exists():
         return
     try:
-        stage.load_state_dict(torch.load(path, weights_only=True))
+        stage.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except _NOT_A_STATE as error:
         first = str(error).strip().splitlines()
         raise BundleError(f"{path}: not a state of this run: {' '.join(first[:2])}") from None

@@ -27,7 +27,10 @@ from swapfill.training.settings import TrainSettings
 
 _PACKAGES = ("swapfill", "torch", "numpy", "pillow")
 # What may change when a run goes on: how long it is, and what is only looked at or kept.
-_FREE = ("optim.steps", "optim.until", "optim.save_every", "data.cache", "data.validation")
+_FREE = (
+    *("optim.steps", "optim.until", "optim.save_every", "optim.device", "optim.compile"),
+    *("data.cache", "data.keep", "data.workers", "data.validation"),
+)
 _FREE_TABLES = ("validation.",)
 
 
@@ -111,7 +114,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def write_environment(folder: Path, device: torch.device, step: int) -> None:
+def write_environment(folder: Path, device: torch.device, step: int, processes: int = 1) -> None:
     """Add this start of the run to environment.json: a list, so that each start is kept."""
     path = folder / "environment.json"
     try:
@@ -129,6 +132,7 @@ def write_environment(folder: Path, device: torch.device, step: int) -> None:
             "versions": {name: version(name) for name in _PACKAGES},
             "system": platform.platform(),
             "device": str(device),
+            "processes": processes,
             "threads": torch.get_num_threads(),
         }
     )

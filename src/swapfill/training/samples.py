@@ -3,6 +3,8 @@
 import io
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -11,26 +13,32 @@ from swapfill.errors import OutputError
 from swapfill.files import write_bytes_atomically
 from swapfill.training.data import Batch
 
+Pixels = npt.NDArray[np.uint8]
+
 _FILL = 0.5  # the grey that a hole is shown in
 
 
-def write_sheet(path: Path, batch: Batch, filled: Tensor | None = None) -> None:
-    """Write a batch as a PNG, a row a picture; its folder is made.
+def sheet_of(batch: Batch, filled: Tensor | None = None) -> Pixels:
+    """Lay out a batch, a row a picture, [B * H, columns * W, 3].
 
     Args:
-        path: of the PNG.
         batch: the truth and the holes.
         filled: what a network painted, [B, 3, H, W] in [0, 1]; without it there are two columns.
-
-    Raises:
-        OutputError: it cannot be written.
     """
     columns = [batch.truth, torch.where(batch.hole, _FILL, batch.truth)]
     if filled is not None:
         columns += [filled, torch.where(batch.hole, filled, batch.truth)]
     rows = torch.cat(columns, dim=3)  # [B, 3, H, columns * W]
     sheet = torch.cat(list(rows), dim=1).permute(1, 2, 0)
-    pixels = (sheet * 255).round().clamp(0, 255).byte().numpy()
+    return (sheet * 255).round().clamp(0, 255).byte().cpu().numpy()
+
+
+def write_sheet(path: Path, pixels: Pixels) -> None:
+    """Write a sheet as a PNG; its folder is made.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     try:

@@ -10,6 +10,7 @@ from swapfill.config import (
     DiscriminatorConfig,
     EncoderConfig,
     Feature2ImageConfig,
+    GlcicConfig,
     Image2FeatureConfig,
     Positive,
     Settings,
@@ -23,13 +24,18 @@ Weight = Annotated[float, Field(ge=0)]
 class DataSettings(Settings):
     """Where pictures come from and how a square is cut."""
 
-    sources: tuple[Path, ...]  # tar files, folders, and .txt lists of one picture a line
-    validation: tuple[Path, ...] = ()  # the same kinds; never learned from
+    # Folders, .txt lists of one picture a line, tar files, patterns of these (a-{00..12}.tar), and
+    # http(s) URLs of tar files.
+    sources: tuple[str, ...]
+    validation: tuple[str, ...] = ()  # the same kinds; never learned from
     unreadable: Share = 0.1  # of the pictures that may be skipped before the run is refused
-    cache: Path = Path("runs/cache")  # folder of the decoded pictures
+    keep: Literal["decoded", "encoded"] = "decoded"  # pixels in the cache, or an index of files
+    cache: Path = Path("runs/cache")  # folder of what is kept
+    workers: Annotated[int, Field(ge=0, le=256)] = 1  # threads that make batches ahead; 0: none
     side: Positive = 128  # pixels
+    upscale: Annotated[float, Field(ge=1)] = 1.0  # how many times too short a picture may be to cut
     whole: Share = 1.0  # share of pictures resized whole, as in the paper; the rest are crops
-    holes: Literal["centre", "mixed", "masks"] = "centre"
+    holes: Literal["centre", "box", "free-form", "blob", "mixed", "masks"] = "centre"
     centre_share: Share = 0.5  # of centre holes among "mixed" ones
     masks: Path | None = None  # folder of one's own masks, white = hole, for holes = "masks"
 
@@ -51,10 +57,14 @@ class OptimSettings(Settings):
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     discriminator_rate: Annotated[float, Field(gt=0)] = 2e-4
     momentum: Share = 0.5  # Adam's beta1 (section 3.3.1)
+    clip: Weight = 0.0  # largest norm of the network's gradient; 0: any
     warmup: Annotated[int, Field(ge=0)] = 0  # steps of a linearly rising rate
     cosine: bool = False  # let the rate fall to 0 over the run
     ema: Share = 0.0  # decay of the averaged weights; 0: none
     precision: Literal["fp32", "bf16"] = "fp32"
+    device: str = "auto"  # auto, cpu, cuda, cuda:N or mps; under torchrun a card for each process
+    compile: bool = False  # by torch.compile: minutes to start, then faster
+    sync_norm: bool = False  # batch norms see the pictures of all processes; CUDA alone
     seed: int = 0
     save_every: Positive = 250  # steps
 
@@ -64,10 +74,33 @@ class OptimSettings(Settings):
         return self.steps if self.until is None else min(self.until, self.steps)
 
 
+class RatioSettings(Settings):
+    """Multiples of the weighted image term that other terms are to be; 0: their weight is given."""
+
+    feature: Weight = 0.0
+    head: Weight = 0.0
+    perceptual: Weight = 0.0
+    adversarial: Weight = 0.0
+    steps: Positive = 100  # over which the terms are measured; then their weights stay
+
+    def of(self, term: str) -> float:
+        """Give a term's ratio; 0 for one that has none."""
+        return float(getattr(self, term)) if term in _RATED else 0.0
+
+    @property
+    def asked(self) -> bool:
+        """Whether any weight is to be measured."""
+        return any(self.of(term) for term in _RATED)
+
+
+_RATED = ("feature", "head", "perceptual", "adversarial")
+
+
 class LossSettings(Settings):
     """Weights of the terms; each term's reduction is stated in `losses`."""
 
-    image: Weight = 1000.0  # mean l1
+    image: Weight = 1000.0  # mean of `distance`
+    distance: Literal["l1", "l2"] = "l1"  # of the image term: absolute or squared differences
     feature: Weight = 0.001  # summed l1 of encoder features over the hole (eq. 3)
     head: Weight = 0.0  # mean squared error of Image2Feature's feature head, relative
     perceptual: Weight = 0.0  # VGG distance over the hole
@@ -76,6 +109,21 @@ class LossSettings(Settings):
     ring: Annotated[int, Field(ge=0)] = 4  # pixels
     ring_weight: Weight = 10.0
     hole_weight: Weight = 1.0  # of the hole against the known side, in Feature2Image's image loss
+    gradient_penalty: Weight = 0.0  # R1 of the discriminator, on real pictures in [0, 1]
+    penalty_every: Positive = 1  # steps; where it is taken it weighs that many times as much
+    ratio: RatioSettings = RatioSettings()  # weights that are measured in place of those above
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        for term in _RATED:
+            if self.ratio.of(term) and not getattr(self, term):
+                raise ValueError(f"{term} is 0 and ratio.{term} is not, want it above 0: in use")
+        return self
+
+    def penalty_at(self, step: int) -> float:
+        """Give the weight of the gradient penalty at a step; 0 where it is left out."""
+        due = step % self.penalty_every == 0
+        return self.gradient_penalty * self.penalty_every if due else 0.0
 
 
 class QuerySettings(Settings):
@@ -84,6 +132,27 @@ class QuerySettings(Settings):
     prediction: Share = 0.0  # share of queries from Image2Feature's guess; the rest is the truth
     matching: Literal["literal", "coherent"] = "coherent"  # of predictions; the truth: literal
     bonus: Weight = 0.1  # of coherent matching
+    tone: Weight = 0.0  # of the pieces' pixels; see FillSettings
+    tile: Annotated[int, Field(ge=0)] = 0  # pixels of the tile that is translated; 0: all of it
+    tiles: Positive = 1  # out of each picture, whose pieces are found once
+
+
+class PhaseSettings(Settings):
+    """Who learns when, of GLCIC: shares of the steps, by default 90,000 and 10,000 of 500,000."""
+
+    completion: Share = 0.18  # the completion network alone, by the image term
+    judge: Share = 0.02  # after that the discriminators alone; then both
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        if self.completion + self.judge > 1:
+            raise ValueError(f"completion and judge are {self.completion + self.judge:g}, want 1")
+        return self
+
+    def starts(self, steps: int) -> tuple[int, int]:
+        """Give the step at which the discriminators begin, and that at which both learn."""
+        first = round(self.completion * steps)
+        return first, first + round(self.judge * steps)
 
 
 class ValidationSettings(Settings):
@@ -92,13 +161,14 @@ class ValidationSettings(Settings):
     every: Positive = 500  # steps between two looks
     pictures: Positive = 32  # of data.validation that the figures are taken from
     samples: Annotated[int, Field(ge=0)] = 8  # pictures in samples/STEP.png; 0: no sheets
+    tensorboard: bool | Literal["auto"] = "auto"  # its events; auto: where it is installed
     patience: Annotated[int, Field(ge=0)] = 0  # looks without a better one that end the run; 0: no
 
 
 class TrainSettings(Settings):
     """One stage of training."""
 
-    stage: Literal["encoder", "image2feature", "feature2image"]
+    stage: Literal["encoder", "image2feature", "feature2image", "glcic"]
     data: DataSettings
     optim: OptimSettings = OptimSettings()
     loss: LossSettings = LossSettings()
@@ -110,6 +180,8 @@ class TrainSettings(Settings):
     image2feature: Image2FeatureConfig = Image2FeatureConfig()
     image2feature_weights: Path | None = None
     feature2image: Feature2ImageConfig = Feature2ImageConfig()
+    glcic: GlcicConfig = GlcicConfig()
+    phases: PhaseSettings = PhaseSettings()  # of glcic
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     initial_weights: Path | None = None  # of the network that this stage trains
 
@@ -119,9 +191,46 @@ class TrainSettings(Settings):
             raise ValueError("vgg is missing, want the teacher's weights file")
         if self.query.prediction > 0 and self.image2feature_weights is None:
             raise ValueError("query.prediction needs image2feature_weights")
+        if self.query.tile % self.feature2image.side or self.query.tile > self.data.side:
+            raise ValueError(
+                f"query.tile is {self.query.tile}, want 0 or a multiple of feature2image.side, "
+                f"{self.feature2image.side}, up to data.side, {self.data.side}"
+            )
+        if self.optim.compile and self.loss.gradient_penalty:
+            raise ValueError(
+                f"loss.gradient_penalty is {self.loss.gradient_penalty}, want 0 with "
+                "optim.compile: what is compiled has no gradient of its gradient"
+            )
+        if self.stage == "image2feature" and self.image2feature.kind == "context_encoder":
+            self._check_context_encoder()
+        if self.stage == "feature2image" and self.discriminator.kind == "centre":
+            raise ValueError("discriminator.kind is 'centre', want 'patch' for feature2image")
+        if self.stage == "glcic":
+            self._check_glcic()
         if self.validation.patience and not self.data.validation:
             raise ValueError("validation.patience needs data.validation")
         return self
+
+    def _check_context_encoder(self) -> None:
+        if self.data.side != self.image2feature.side:
+            raise ValueError(
+                f"data.side is {self.data.side}, want image2feature.side, "
+                f"{self.image2feature.side}, for a context_encoder"
+            )
+        if self.data.holes != "centre":
+            raise ValueError(
+                f"data.holes is {self.data.holes!r}, want 'centre': a context_encoder answers "
+                "the centre half alone"
+            )
+        if self.image2feature.norm == "batch" and self.optim.batch_size < 2:
+            raise ValueError("optim.batch_size is 1, want 2 or more to normalise a context_encoder")
+
+    def _check_glcic(self) -> None:
+        side = self.data.side
+        if side < 16 or side & (side - 1):
+            raise ValueError(f"data.side is {side}, want a power of two, 16 or more, for glcic")
+        if self.optim.batch_size < 2:
+            raise ValueError("optim.batch_size is 1, want 2 or more to normalise glcic's judge")
 
     @property
     def weights_file(self) -> str:

@@ -11,8 +11,9 @@ from torch import nn
 from swapfill.files import write_bytes_atomically
 from swapfill.training.data import Batch
 from swapfill.training.encoder_stage import EncoderStage
-from swapfill.training.loop import Progress, Stage
-from swapfill.training.samples import write_sheet
+from swapfill.training.loop import Stage
+from swapfill.training.progress import Progress
+from swapfill.training.samples import Pixels, sheet_of, write_sheet
 from swapfill.training.settings import ValidationSettings
 from swapfill.weights import save_from
 
@@ -36,9 +37,15 @@ class Validation:
     """
 
     def __init__(
-        self, stage: Stage, batches: list[Batch], folder: Path, settings: ValidationSettings
+        self,
+        stage: Stage,
+        batches: list[Batch],
+        folder: Path,
+        settings: ValidationSettings,
+        show: Callable[[int, dict[str, float]], object] | None = None,
     ) -> None:
         self._stage, self._batches, self._settings = stage, batches, settings
+        self._show = show
         self._log, self._weights = folder / "validation.jsonl", folder / "best.safetensors"
         self._looks: list[tuple[int, dict[str, float]]] = []
 
@@ -52,11 +59,14 @@ class Validation:
 
     def __call__(self, progress: Progress) -> bool:
         """Look if it is time; True once `patience` looks in a row have found nothing better."""
-        if not _due(progress.step, self._stage, self._settings.every):
+        if not is_due(progress.step, self._settings.every, self._stage.optim.last_step):
             return False
         before = self._best()
-        self._looks.append((progress.step, measure(self._stage, self._batches)))
+        figures = measure(self._stage, self._batches)
+        self._looks.append((progress.step, figures))
         self._write()
+        if self._show is not None:
+            self._show(progress.step, figures)
         if self._best() != before:
             save_from(self._stage.result, self._weights)
         since = len(self._looks) - 1 - self._best()
@@ -75,18 +85,29 @@ class Validation:
 class Samples:
     """Paint the same pictures now and then, into samples/STEP.png."""
 
-    def __init__(self, stage: Stage, batch: Batch, folder: Path, every: int) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        batch: Batch,
+        folder: Path,
+        every: int,
+        show: Callable[[int, Pixels], object] | None = None,
+    ) -> None:
         self._stage, self._batch, self._every = stage, batch, every
-        self._folder = folder / "samples"
+        self._folder, self._show = folder / "samples", show
 
     def __call__(self, progress: Progress) -> None:
         """Paint if it is time; an encoder paints nothing."""
         if isinstance(self._stage, EncoderStage):
             return
-        if _due(progress.step, self._stage, self._every):
-            with _at_rest(self._stage.result), torch.no_grad():
-                filled = self._stage.fill(self._batch)
-            write_sheet(self._folder / f"{progress.step:06}.png", self._batch, filled)
+        if not is_due(progress.step, self._every, self._stage.optim.last_step):
+            return
+        with _at_rest(self._stage.result), torch.no_grad():
+            filled = self._stage.fill(self._batch)
+        pixels = sheet_of(self._batch, filled)
+        write_sheet(self._folder / f"{progress.step:06}.png", pixels)
+        if self._show is not None:
+            self._show(progress.step, pixels)
 
 
 def measure(stage: Stage, batches: list[Batch]) -> dict[str, float]:
@@ -96,8 +117,9 @@ def measure(stage: Stage, batches: list[Batch]) -> dict[str, float]:
     return {name: float(sum(one[name] for one in found)) / len(found) for name in found[0]}
 
 
-def _due(step: int, stage: Stage, every: int) -> bool:
-    return step % every == 0 or step == stage.optim.last_step
+def is_due(step: int, every: int, last: int) -> bool:
+    """Tell whether a step is one at which the network is looked at."""
+    return step % every == 0 or step == last
 
 
 @contextmanager
