@@ -1,0 +1,1 @@
+"""Judge filled pictures against the truth: data, methods, figures, report."""

@@ -1,0 +1,96 @@
+"""Methods that are this project's own: a bundle's whole pipeline, or its guess alone."""
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from swapfill.bundle import SUMS, Bundle
+from swapfill.config import COARSEST, FillSettings
+from swapfill.errors import BundleError, ConfigError
+from swapfill.evaluation.methods.interface import Fill, Method, Wanted
+from swapfill.masks import Hole
+
+if TYPE_CHECKING:
+    from swapfill.engines.interface import Engine
+    from swapfill.inpainter import Floats
+
+_DEFAULT = "default"
+
+
+def guess_windows(
+    engine: "Engine[Any]", incomplete: "Floats", hole: Hole, settings: FillSettings
+) -> "Floats":
+    """Fill windows by Image2Feature alone, enlarged: what `pipeline.fill_windows` starts from.
+
+    Args:
+        engine: runs the network.
+        incomplete: I_0, [B, S, S, 3] in [0, 1], 0 in the hole.
+        hole: R, [B, S, S].
+        settings: the window's; none of them matters here.
+
+    Returns:
+        I_1, [B, S, S, 3] in [0, 1].
+    """
+    picture, missing = engine.put(incomplete, hole)
+    known, here = engine.resize(picture, COARSEST), engine.shrink(missing, COARSEST)
+    guess, _ = engine.infer(known, here)
+    return engine.get(engine.resize(guess, incomplete.shape[1]))
+
+
+def _settings(wanted: Wanted) -> dict[str, Any]:
+    bundle = Bundle.open(wanted.model or _DEFAULT)
+    sums = bundle.folder / SUMS
+    if not sums.is_file():
+        raise BundleError(f"{sums}: not there, want the bundle's checksums")
+    return {
+        "swapfill": version("swapfill"),
+        "model": bundle.config.name,
+        "fill": bundle.config.fill.model_dump(mode="json"),
+        "sums": sums.read_text(encoding="utf-8").split(),
+        "engine": wanted.engine,
+        "device": wanted.device,
+        "precision": wanted.precision,
+    }
+
+
+def _paper_settings(wanted: Wanted) -> dict[str, Any]:
+    if wanted.model is None:
+        raise ConfigError(
+            f"method {wanted.name}: no weights of it are packaged; train them (swapfill train "
+            "configs/paper-imagenet.toml), then give --model FOLDER or --methods paper=FOLDER"
+        )
+    return _settings(wanted)
+
+
+def _load(wanted: Wanted) -> Fill:
+    from swapfill.inpainter import Inpainter
+
+    asked = {"engine": wanted.engine, "device": wanted.device, "precision": wanted.precision}
+    return Inpainter.load(wanted.model or _DEFAULT, **asked).fill
+
+
+def _load_guess(wanted: Wanted) -> Fill:
+    from swapfill.engines import load_engine
+    from swapfill.inpainter import Inpainter
+
+    bundle = Bundle.open(wanted.model or _DEFAULT)
+    engine = load_engine(wanted.engine, bundle, wanted.device, wanted.precision)
+    return Inpainter(engine, bundle.config.fill, fill_windows=guess_windows).fill
+
+
+DEFAULT = Method(_DEFAULT, "this project's packaged model", describe=_settings, load=_load)
+PAPER = Method(
+    "paper",
+    "the networks and matching as Song et al. (2018) give them",
+    describe=_paper_settings,
+    load=_load,
+    takes_model=True,
+)
+GUESS = Method(
+    "guess",
+    "Image2Feature alone, enlarged and blended as the whole pipeline is",
+    describe=lambda wanted: _settings(wanted) | {"part": "image2feature"},
+    load=_load_guess,
+    takes_model=True,
+)
+# Of a row that the user names: NAME=FOLDER.
+OWN = Method("own", "a bundle of one's own", describe=_settings, load=_load, takes_model=True)
