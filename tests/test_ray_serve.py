@@ -1,0 +1,151 @@
+"""`swapfill serve --ray` with two replicas on this machine, one of which is killed."""
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from serving import expected, mask, picture, until
+from swapfill.errors import ConfigError
+from swapfill.server.ray_serve import NAME, deployed
+from swapfill.server.settings import ServeSettings
+
+# Ray's own warnings are not this project's.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+COUNT, CLIENTS = 60, 6
+
+
+@pytest.fixture(scope="module")
+def address(tiny_bundle: Path) -> Iterator[str]:
+    """The address of two replicas with the tiny bundle."""
+    pytest.importorskip("ray.serve", reason="ray is not installed: pip install -e '.[ray]'")
+    with pytest.MonkeyPatch.context() as patch, socket.socket() as free:
+        # At Ray's 15 a busy machine leaves them nothing.
+        patch.setenv("RAY_worker_niceness", "0")
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        asked = {"models": (f"tiny={tiny_bundle}",), "devices": ("cpu",), "precision": "fp32"}
+        settings = ServeSettings.read({"port": port, "stop_seconds": 10} | asked, "test")
+        with deployed(settings, "local", 2) as found:
+            yield found
+
+
+def form(seed: int) -> dict[str, Any]:
+    return {"files": {"picture": picture(seed=seed), "mask": mask()}}
+
+
+def replicas() -> list[str]:
+    """Name the actors that are replicas, and live."""
+    named = import_module("ray.util").list_named_actors(all_namespaces=True)
+    names: list[str] = [one["name"] for one in named]
+    return [name for name in names if name.startswith(f"SERVE_REPLICA::{NAME}#")]
+
+
+def kill(name: str) -> None:
+    ray = import_module("ray")
+    ray.kill(ray.get_actor(name, namespace="serve"))
+
+
+def test_a_job_is_found_through_any_replica_until_it_is_cancelled(
+    address: str, tiny_bundle: Path
+) -> None:
+    with httpx2.Client(base_url=address, timeout=60) as client:
+        for seed in range(4):
+            taken = client.post("/v1/jobs", data={"kind": "inpaint"}, **form(seed))
+            assert taken.status_code == 202
+            where = taken.headers["Location"]
+            while client.get(where).raise_for_status().json()["state"] != "done":
+                time.sleep(0.01)
+            right = expected(tiny_bundle, picture(seed=seed), mask())
+            found = [client.get(f"{where}/result") for _ in range(12)]
+            assert {(one.status_code, one.content == right) for one in found} == {(200, True)}
+            assert client.delete(where).status_code == 200
+            gone = client.get(where)
+            assert (gone.status_code, gone.json()["type"]) == (404, "urn:swapfill:not-found")
+
+
+def test_a_replica_killed_under_load_makes_no_answer_wrong_and_another_takes_its_place(
+    address: str, tiny_bundle: Path
+) -> None:
+    right = [expected(tiny_bundle, picture(seed=seed), mask()) for seed in range(3)]
+    done, failed = threading.Semaphore(0), []
+
+    def ask(index: int) -> bytes:
+        """Ask until there is an answer, as a client is told to."""
+        for _ in range(20):
+            try:
+                with httpx2.Client(base_url=address, timeout=60) as client:
+                    answer = client.post("/v1/inpaint", **form(index % 3))
+            except httpx2.TransportError as error:
+                failed.append(repr(error))
+            else:
+                if answer.status_code == 200:
+                    done.release()
+                    return bytes(answer.content)
+                assert answer.status_code >= 500, answer.text
+                failed.append(str(answer.status_code))
+            time.sleep(0.2)
+        raise AssertionError(f"never answered: {failed}")
+
+    before = replicas()
+    assert len(before) == 2
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        answers = [clients.submit(ask, index) for index in range(COUNT)]
+        for _ in range(COUNT // 4):
+            assert done.acquire(timeout=60)
+        kill(before[0])
+        assert not all(answer.done() for answer in answers)  # it was under load
+        assert [answer.result() == right[i % 3] for i, answer in enumerate(answers)] == [
+            True
+        ] * COUNT
+    assert len(failed) <= 2 * CLIENTS  # what was at work there; the rest went to the other
+    until(lambda: len(set(replicas()) - {before[0]}) == 2, seconds=60)
+    assert httpx2.get(f"{address}readyz").status_code == 200
+
+
+def test_more_replicas_than_there_is_room_for_are_refused_and_do_not_wait_for_ever() -> None:
+    pytest.importorskip("ray.serve", reason="ray is not installed: pip install -e '.[ray]'")
+    from swapfill.server.ray_serve import _share
+
+    class Cluster:
+        def __init__(self, **found: float) -> None:
+            self.found = found
+
+        def cluster_resources(self) -> dict[str, float]:
+            return self.found
+
+    on_cpu, on_any = ServeSettings(devices=("cpu",)), ServeSettings()
+    assert _share(Cluster(CPU=2, GPU=1), on_cpu, 2) == {"num_cpus": 1, "num_gpus": 0}
+    assert _share(Cluster(CPU=2, GPU=1), on_any, 1) == {"num_cpus": 0, "num_gpus": 1}
+    with pytest.raises(ConfigError, match=r"--replicas 2: the cluster has 1 GPUs, want no more"):
+        _share(Cluster(CPU=2, GPU=1), on_any, 2)
+
+
+def test_an_address_in_use_is_refused_before_a_cluster_is_made() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = ServeSettings(port=taken.getsockname()[1])
+        refused = pytest.raises(ConfigError, match=r"in use, want another --host or --port")
+        with refused, deployed(settings, "local", 1):
+            pass
+
+
+def test_without_ray_serve_it_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with (
+        pytest.raises(ConfigError, match=r"package ray is missing, want: pip install"),
+        deployed(ServeSettings(), "auto", 1),
+    ):
+        pass
