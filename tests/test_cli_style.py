@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from swapfill.cli import main
+
+
+def _style(tmp_path: Path, side: int = 24) -> str:
+    path = tmp_path / "style.png"
+    pixels = np.random.default_rng(1).integers(0, 255, (side, side, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return str(path)
+
+
+def test_a_picture_is_written_and_told_as_json(
+    photo: Path, mask: Path, tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, style = tmp_path / "out.png", _style(tmp_path)
+    asked = ["style", str(photo), style, style, "--weight", "1", "--weight", "3"]
+    asked += ["--mask", str(mask), "-o", str(output), "--model", str(tiny_bundle), "--json"]
+    assert main(asked) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["output"] == str(output)
+    assert report["engine"] == "torch"
+    before, after = (np.asarray(Image.open(path)) for path in (photo, output))
+    where = np.asarray(Image.open(mask)) > 127
+    assert np.array_equal(before[~where], after[~where])
+    assert not np.array_equal(before[where], after[where])
+
+
+def test_a_folder_with_a_failure_ends_with_1_and_a_count(
+    photo: Path, tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contents = tmp_path / "contents"
+    contents.mkdir()
+    photo.rename(contents / "photo.png")
+    (contents / "bad.jpg").write_bytes(b"")
+    asked = ["style", str(contents), _style(tmp_path), "-o", str(tmp_path / "out")]
+    assert main([*asked, "--model", str(tiny_bundle)]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1] == "swapfill: 1 of 2 pictures failed"
+    assert (tmp_path / "out" / "photo.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["-o", "out.xyz"], "out.xyz"),
+        (["-o", "nowhere/out.png"], "there is no folder nowhere"),
+        (["-o", "out.png", "--strength", "2"], "strength is 2"),
+        (["-o", "photo.png"], "is the input"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
+    options: list[str],
+    line: str,
+    photo: Path,
+    tmp_path: Path,
+    tiny_bundle: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = photo.read_bytes()
+    assert (
+        main(["style", "photo.png", _style(tmp_path), *options, "--model", str(tiny_bundle)]) == 2
+    )
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert line in said[0]
+    assert photo.read_bytes() == before
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_a_style_smaller_than_a_patch_leaves_nothing(
+    photo: Path, tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out.png"
+    asked = ["style", str(photo), _style(tmp_path, 10), "-o", str(output)]
+    assert main([*asked, "--model", str(tiny_bundle)]) == 2
+    assert "is 10 x 10 pixels" in capsys.readouterr().err
+    assert not output.exists()
