@@ -18,7 +18,8 @@ def write_tiny_bundle(folder: Path) -> Path:
     from swapfill.bundle import BundleConfig, write_sums
     from swapfill.config import EncoderConfig, Feature2ImageConfig, Image2FeatureConfig
     from swapfill.encoder import CompactEncoder
-    from swapfill.networks import Feature2Image, Image2Feature, initialise
+    from swapfill.feature2image import Feature2Image
+    from swapfill.networks import Image2Feature, initialise
     from swapfill.weights import save_from
 
     config = BundleConfig(

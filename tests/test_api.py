@@ -22,9 +22,13 @@ def test_the_public_list() -> None:
         "MaskError",
         "NoKnownPatchError",
         "OutputError",
+        "Stylist",
         "SwapfillError",
+        "VideoError",
+        "VideoInpainter",
         "__version__",
         "inpaint",
+        "stylize",
     }
     for name in swapfill.__all__:
         assert getattr(swapfill, name) is getattr(swapfill, name)

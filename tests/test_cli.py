@@ -603,7 +603,7 @@ def test_an_interrupted_run_says_so_and_ends_with_130(
 ) -> None:
     from swapfill.training import loop
 
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise loop.Interrupted("stopped at step 1, saved")
 
     monkeypatch.setattr(loop, "run", interrupted)
@@ -634,16 +634,19 @@ def test_a_run_whose_folder_cannot_be_made_is_refused(
     refused(swapfill("train", run_config, "--run", photo / "run"), photo / "run")
 
 
-def test_the_pace_is_that_of_the_wall_clock() -> None:
-    pace = Pace(steps=10, batch_size=4)
+def test_the_pace_is_that_of_steps_and_the_time_to_go_that_of_the_wall_clock() -> None:
+    pace = Pace(steps=10, images=4)
     step = {"losses": {"image": 0.5}, "seconds": 2.0}
     pace.line(SimpleNamespace(step=1, **step), now=100.0)  # type: ignore[arg-type]
     line = pace.line(SimpleNamespace(step=2, **step), now=102.0)  # type: ignore[arg-type]
     assert line == "2.0 images/s  0:00:16 to go  image 0.5"
-    for step_ended in range(200):  # the step still takes 2 s of work, then 2 s of waiting
-        now = 102.0 + 4 * (step_ended + 1)
-        line = pace.line(SimpleNamespace(step=2, **step), now)  # type: ignore[arg-type]
-    assert line.startswith("1.0 images/s  0:00:32")
+    line = pace.line(SimpleNamespace(step=4, **step), now=114.0)  # type: ignore[arg-type]
+    assert line == "2.0 images/s  0:00:24 to go  image 0.5"  # 4 s a step: there was a look
+    slow = {"losses": {"image": 0.9}, "seconds": 8.0}
+    for number in range(5, 205):
+        line = pace.line(SimpleNamespace(step=number, **slow), now=0.0)  # type: ignore[arg-type]
+    assert line.startswith("0.5 images/s")
+    assert line.endswith("image 0.9")
 
 
 # bars

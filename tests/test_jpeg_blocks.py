@@ -10,6 +10,7 @@ from PIL import Image, JpegImagePlugin
 from jpeg_files import HEIGHT, SEQUENTIAL, WIDTH, by_pillow, picture
 from swapfill import jpeg_blocks, jpeg_format
 from swapfill.images import Photograph
+from swapfill.jpeg_blocks import differing
 from swapfill.jpeg_stream import BlockStream, segments
 from swapfill.raster import Hole
 
@@ -110,7 +111,7 @@ def test_a_picture_all_new_has_the_coefficients_of_libjpeg(subsampling: int) -> 
     new = 255 - picture(3, seed=5)
     file = io.BytesIO()
     Image.fromarray(new).save(file, "JPEG", quality=92, subsampling=subsampling)
-    ours = jpeg_blocks.with_changes(source, old, new, jpeg_blocks.luma_and_chroma)
+    ours = jpeg_blocks.with_changes(source, differing(old, new), new, jpeg_blocks.luma_and_chroma)
     assert ours is not None
     streams = BlockStream.read(ours), BlockStream.read(file.getvalue())
     contents = []
@@ -140,7 +141,9 @@ def test_what_was_clipped_beside_the_hole_stays_as_it_was() -> None:
     assert stream is not None
     new = old.copy()
     new[9, 9] = old[9, 9] - 1 if old[9, 9] else 1  # too little to move a coefficient
-    result = jpeg_blocks.with_changes(file.getvalue(), old, new, jpeg_blocks.as_stored)
+    result = jpeg_blocks.with_changes(
+        file.getvalue(), differing(old, new), new, jpeg_blocks.as_stored
+    )
     assert result is not None
     np.testing.assert_array_equal(decoded(result)[..., 0], old[..., 0])
 
@@ -237,7 +240,10 @@ def test_a_picture_of_another_shape_is_left_alone() -> None:
     source = SEQUENTIAL["4:4:4"]()
     old = decoded(source).astype(np.uint8)
     for other in (old[1:], old[:, 1:], old[..., :1]):
-        assert jpeg_blocks.with_changes(source, other, other, jpeg_blocks.as_stored) is None
+        assert (
+            jpeg_blocks.with_changes(source, differing(other, other), other, jpeg_blocks.as_stored)
+            is None
+        )
 
 
 def test_no_coefficient_is_larger_than_the_codes_of_a_jpeg_reach() -> None:
@@ -250,8 +256,22 @@ def test_no_coefficient_is_larger_than_the_codes_of_a_jpeg_reach() -> None:
     assert source is not None
     old = decoded(source).astype(np.uint8)
     new = np.where(random.random(old.shape) < 0.5, 255 - old, old)
-    result = jpeg_blocks.with_changes(source, old, new, jpeg_blocks.as_stored)
+    result = jpeg_blocks.with_changes(source, differing(old, new), new, jpeg_blocks.as_stored)
     assert result is not None
     written = BlockStream.read(result)
     assert written is not None
     assert np.abs(written.rest(numbers)).max() == 1023
+
+
+def test_a_photograph_that_was_filled_is_not_decoded_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    photo, hole = Photograph.from_bytes(file.getvalue()), np.zeros((48, 64), np.bool_)
+    hole[10:20, 20:30] = True
+    filled = photo.with_fill(np.full((48, 64, 3), 128, np.uint8), hole)
+    plain = replace(filled, settings=replace(filled.settings, before=None)).to_bytes()  # type: ignore[type-var]
+    monkeypatch.setattr("swapfill.jpeg_format.decode", None)
+    assert filled.to_bytes() == plain

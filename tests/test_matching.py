@@ -1,6 +1,12 @@
 import torch
 
-from swapfill.matching import carried_match, coherent_match, swap_coherently
+from swapfill.matching import (
+    apart,
+    carried_match,
+    coherent_match,
+    swap_coherently,
+    with_pixels,
+)
 from swapfill.patch_swap import touching
 
 
@@ -71,7 +77,8 @@ def test_a_carried_match_never_lands_in_the_hole() -> None:
     coarse, hole = a_map()
     found = coherent_match(coarse, hole, None, 0.1)
     fine_hole = hole.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
-    carried = carried_match(found, fine_hole, 2)
+    fine = coarse.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    carried = carried_match(found, fine, fine_hole, 2)
     touched = touching(fine_hole)
     assert not bool(touched[carried.candidate[:, 0], carried.candidate[:, 1]].any())
 
@@ -81,3 +88,29 @@ def test_a_map_without_a_hole_comes_back_as_it_is() -> None:
     swapped, found = swap_coherently(features, torch.zeros_like(hole), None, None, 1, 0.1)
     assert swapped is features
     assert found is None
+
+
+def test_a_cells_pixels_travel_beside_its_features() -> None:
+    features, picture = torch.rand(2, 5, 4, 4), torch.rand(2, 3, 16, 16)
+    nowhere = torch.zeros(2, 1, 16, 16, dtype=torch.bool)
+    values = with_pixels(features, picture)
+    assert values.shape == (2, 5 + 3 * 16, 4, 4)
+    moved = values.roll(1, dims=3)
+    back, pixels = apart(moved, picture, ~nowhere)
+    assert torch.equal(back, features.roll(1, dims=3))
+    assert torch.equal(pixels, picture.roll(4, dims=3))
+    assert torch.equal(apart(moved, picture, nowhere)[1], picture)  # what is known stays
+
+
+def test_the_pieces_pixels_are_those_of_the_matched_cells() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features, picture = torch.rand(8, 6, 6, generator=generator), torch.rand(1, 3, 12, 12)
+    hole = torch.zeros(1, 6, 6, dtype=torch.bool)
+    hole[0, 0, 0] = True  # one patch alone covers this corner
+    values = with_pixels(features[None], picture)[0]
+    swapped, found = swap_coherently(features, hole, None, None, 1, 0.0, values)
+    assert found is not None
+    row, column = (int(c) for c in found.candidate[0])
+    _, pixels = apart(swapped[None], picture, torch.ones(1, 1, 12, 12, dtype=torch.bool))
+    wanted = picture[0, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+    torch.testing.assert_close(pixels[0, :, :2, :2], wanted)

@@ -12,8 +12,8 @@ from swapfill.config import (
     Upsampling,
 )
 from swapfill.errors import ConfigError
+from swapfill.feature2image import Feature2Image
 from swapfill.networks import (
-    Feature2Image,
     FeatureImageDiscriminator,
     Image2Feature,
     ImagePairDiscriminator,

@@ -18,7 +18,9 @@ from swapfill.patch_swap import (
     candidates,
     feature_hole,
     match,
+    match_between,
     paste,
+    paste_between,
     patch_norms,
     patch_swap,
     touching,
@@ -407,3 +409,36 @@ def test_the_match_is_as_good_as_in_float64_on_real_features(cells: int, asked: 
 def patch_norms64(features: Tensor) -> Tensor:
     squares = features.square().sum(dim=0)
     return squares.unfold(0, 3, 1).unfold(1, 3, 1).sum(dim=(2, 3)).sqrt()
+
+
+def test_patches_of_another_map_are_matched_as_loops_match_them() -> None:
+    rng = torch.Generator().manual_seed(5)
+    features = torch.rand(4, 5, 6, generator=rng)
+    keys = torch.rand(4, 7, 4, generator=rng)
+    found = match_between(features, keys)
+    assert found.query.tolist() == [[y, x] for y in range(3) for x in range(4)]
+    for (y, x), (row, column), similarity in zip(*(part.tolist() for part in found), strict=True):
+        query = features[:, y : y + 3, x : x + 3].flatten()
+        cosines = {
+            (i, j): float(F.cosine_similarity(query, keys[:, i : i + 3, j : j + 3].flatten(), 0))
+            for i in range(5)
+            for j in range(2)
+        }
+        assert cosines[row, column] == pytest.approx(max(cosines.values()), abs=1e-6)
+        assert similarity == pytest.approx(max(cosines.values()), abs=1e-6)
+
+
+def test_a_map_built_of_another_is_the_mean_of_its_copies() -> None:
+    rng = torch.Generator().manual_seed(6)
+    values = torch.rand(2, 6, 5, generator=rng)
+    candidate = torch.stack(
+        [torch.randint(0, 4, (3, 2), generator=rng), torch.randint(0, 3, (3, 2), generator=rng)],
+        dim=-1,
+    )
+    total, count = torch.zeros(2, 5, 4), torch.zeros(5, 4)
+    for y in range(3):
+        for x in range(2):
+            row, column = candidate[y, x].tolist()
+            total[:, y : y + 3, x : x + 3] += values[:, row : row + 3, column : column + 3]
+            count[y : y + 3, x : x + 3] += 1
+    assert torch.allclose(paste_between(values, candidate), total / count, atol=1e-6)

@@ -2,13 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from swapfill.bundle import Bundle
 from swapfill.config import FillSettings
 from swapfill.engines import load_engine
 from swapfill.engines.torch_engine import TorchEngine
 from swapfill.errors import NoKnownPatchError
-from swapfill.pipeline import fill_windows, ladder
+from swapfill.pipeline import Begun, Start, carry_pieces, fill_windows, ladder
 
 MATCHINGS = ("literal", "blurred", "coherent")
 
@@ -104,9 +105,102 @@ def test_tone_alignment_gives_the_fill_the_guesss_coarse_colour(engine: TorchEng
     assert float((fine - before).abs().mean()) < 0.02
 
 
+def guided_engine() -> TorchEngine:
+    """Random networks; Feature2Image gives back the pieces' pixels as they are."""
+    import torch
+
+    from swapfill.config import Feature2ImageConfig, Image2FeatureConfig
+    from swapfill.encoder import CompactEncoder
+    from swapfill.feature2image import Feature2Image
+    from swapfill.networks import Image2Feature, initialise
+
+    guesser = Image2FeatureConfig(width=8, max_width=16, norm="group", feature_head=True)
+    translator = Feature2ImageConfig(side=128, width=8, max_width=16, norm="none", guided=True)
+    parts = CompactEncoder(4), Image2Feature(guesser), Feature2Image(translator)
+    for part in parts:
+        initialise(part, torch.Generator().manual_seed(0))
+        part.eval().requires_grad_(False)
+    parts[2].tail.to_full.weight.zero_()
+    return TorchEngine(parts[0], parts[1], {"all": parts[2]}, torch.device("cpu"), torch.float32)
+
+
+def test_a_guided_fill_is_made_of_the_pictures_own_pixels() -> None:
+    """Each pixel of the hole is a mean of known ones; in a picture of two greys, between them."""
+    picture, hole = window(256)
+    picture[:] = np.where(picture[..., :1] > 0.5, 0.3, 0.4)
+    filled = fill_windows(guided_engine(), picture[None], hole[None], FillSettings(tone=0))[0]
+    assert filled[hole].min() > 0.299
+    assert filled[hole].max() < 0.401
+    assert filled[hole].std() > 0.001
+    np.testing.assert_allclose(filled[~hole], picture[~hole], atol=1e-5)
+
+
+def test_guided_the_tone_is_the_guesss_before_the_translation_and_after() -> None:
+    engine = guided_engine()
+    picture, hole = window(256)
+    known = np.where(hole[..., None], 0, picture)[None]
+    image, missing = engine.put(known, hole[None])
+    settings = FillSettings(tone=3.0)
+    plain = carry_pieces(engine, image, missing, (128, 256), FillSettings())
+    toned = carry_pieces(engine, image, missing, (128, 256), settings)
+    wanted = engine.align_tone(plain.swapped.pixels, plain.guess, 3.0)
+    wanted = engine.composite(missing, wanted, plain.swapped.pixels)
+    np.testing.assert_array_equal(toned.swapped.pixels.numpy(), wanted.numpy())
+    filled = fill_windows(engine, known, hole[None], settings)  # and what was made of them, again
+    again = engine.align_tone(wanted.clamp(0.0025, 0.9975), plain.guess, 3.0)
+    np.testing.assert_allclose(filled, engine.get(again), atol=1e-5)
+
+
+def test_tone_is_aligned_in_full_precision_under_autocast(engine: TorchEngine) -> None:
+    """As training calls it; and a wide blur in bf16 and channels_last takes minutes."""
+    texture, reference = torch.rand(2, 1, 3, 128, 128).unbind()
+    wanted = engine.align_tone(texture, reference, 1.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = engine.align_tone(texture, reference, 1.0)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-6)
+
+
 def test_a_hole_without_known_patches_is_named(engine: TorchEngine) -> None:
     picture, _ = window()
     hole = np.ones((128, 128), bool)
     hole[0, 0] = False
     with pytest.raises(NoKnownPatchError, match="no known 3x3 patch in 32x32"):
         fill_windows(engine, picture[None], hole[None], FillSettings())
+
+
+def test_a_start_is_the_guess_where_it_is_sure_and_asks_for_pieces(engine: TorchEngine) -> None:
+    picture, hole = window(256)
+    start = np.full_like(picture, 0.25)
+    sure = hole.copy()
+    sure[:, 128:] = False
+    left = hole & ~sure
+    seen = np.where(hole[..., None], start, picture)
+    put, missing = engine.put(picture[None], hole[None])
+    begun = Begun(
+        *engine.put(np.where(left[..., None], 0, seen)[None].astype(np.float32), left[None])
+    )
+    pieces = carry_pieces(engine, put, missing, (128, 256), FillSettings(), begun)
+    guess = engine.get(pieces.guess)[0]
+    np.testing.assert_array_equal(guess[sure], start[sure])
+    np.testing.assert_array_equal(guess[~hole], picture[~hole])
+    assert not np.allclose(guess[left], start[left])
+    alone = fill_windows(engine, picture[None], hole[None], FillSettings())
+    begins = Start(start[None], sure[None])
+    started = fill_windows(engine, picture[None], hole[None], FillSettings(), start=begins)
+    assert started.shape == alone.shape
+    assert not np.array_equal(started, alone)
+
+
+def test_what_a_start_holds_where_it_is_not_sure_does_not_matter(engine: TorchEngine) -> None:
+    picture, hole = window()
+    sure = hole.copy()
+    sure[:, 60:] = False
+    one, two = np.zeros_like(picture), np.ones_like(picture)
+    one[sure] = two[sure] = 0.4
+    filled = [
+        fill_windows(
+            engine, picture[None], hole[None], FillSettings(), start=Start(begun[None], sure[None])
+        )
+        for begun in (one, two)
+    ]
+    np.testing.assert_array_equal(filled[0], filled[1])

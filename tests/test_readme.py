@@ -72,11 +72,12 @@ def test_the_python_lines_work(beside_a_photo: Path) -> None:
 
 
 def test_the_options_in_the_table_are_there() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "swapfill", "inpaint", "--help"], capture_output=True, text=True
-    )
+    helped = ""
+    for command in ("inpaint", "style"):
+        asked = [sys.executable, "-m", "swapfill", command, "--help"]
+        helped += subprocess.run(asked, capture_output=True, text=True).stdout
     options = set(re.findall(r"`(--[a-z-]+)", README))
-    known = {name for name in options if re.search(rf"{name}\b", done.stdout)}
+    known = {name for name in options if re.search(rf"{name}\b", helped)}
     assert options == known != set()
 
 
@@ -85,3 +86,35 @@ def test_links_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text())
     missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
     assert missing == []
+
+
+def test_the_command_for_many_pictures_works(beside_a_photo: Path) -> None:
+    for folder, file in (("photos/a", "photo.jpg"), ("masks/a", "mask.png")):
+        (beside_a_photo / folder).mkdir(parents=True)
+        name = "b" + Path(file).suffix
+        shutil.copy(beside_a_photo / file, beside_a_photo / folder / name)
+    (command,) = (block for block in blocks("sh") if block.endswith("masks -o filled\n"))
+    program, *arguments = shlex.split(command)
+    assert program == ".venv/bin/swapfill"
+    assert main(arguments) == 0
+    with Image.open(beside_a_photo / "filled/a/b.jpg") as filled:
+        assert filled.size == (96, 80)
+    assert (beside_a_photo / "filled/report.json").exists()
+
+
+def test_the_commands_for_style_and_video_work(beside_a_photo: Path) -> None:
+    from video_files import pattern, write_clip
+
+    shutil.copy("photo.jpg", "painting.jpg")
+    (style,) = (block for block in blocks("sh") if "swapfill style" in block)
+    install, command = style.split(" && ")
+    assert install == ".venv/bin/pip install '.[torch]'"
+    assert main(shlex.split(command)[1:]) == 0
+    with Image.open("painted.jpg") as painted, Image.open("photo.jpg") as photo:
+        assert painted.size == photo.size
+    write_clip(Path("clip.mp4"), pattern(2, 80, 96), codec="libx264")
+    (video,) = (block for block in blocks("sh") if "swapfill video" in block)
+    install, command = video.split(" && ")
+    assert install == ".venv/bin/pip install '.[torch,video]'"
+    assert main(shlex.split(command)[1:]) == 0
+    assert Path("filled.mp4").stat().st_size > 0

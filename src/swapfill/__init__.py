@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from swapfill.api import inpaint
+    from swapfill.api import inpaint, stylize
     from swapfill.errors import (
         BundleError,
         ConfigError,
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
         NoKnownPatchError,
         OutputError,
         SwapfillError,
+        VideoError,
     )
     from swapfill.inpainter import Inpainter
+    from swapfill.style import Stylist
+    from swapfill.video import VideoInpainter
 
 __version__ = "0.1.0"
 
@@ -38,12 +41,22 @@ __all__ = [
     "MaskError",
     "NoKnownPatchError",
     "OutputError",
+    "Stylist",
     "SwapfillError",
+    "VideoError",
+    "VideoInpainter",
     "__version__",
     "inpaint",
+    "stylize",
 ]
 
-_HOMES = {"inpaint": "swapfill.api", "Inpainter": "swapfill.inpainter"}
+_HOMES = {
+    "inpaint": "swapfill.api",
+    "stylize": "swapfill.api",
+    "Inpainter": "swapfill.inpainter",
+    "Stylist": "swapfill.style",
+    "VideoInpainter": "swapfill.video",
+}
 
 
 def __getattr__(name: str) -> Any:

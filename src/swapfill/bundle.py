@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -90,6 +90,14 @@ class Bundle:
         keys = self.config.feature2image
         translators = ["feature2image" if k == SHARED else f"feature2image-{k}" for k in keys]
         return ["encoder", "image2feature", *translators]
+
+    def fill_settings(self, changed: dict[str, Any]) -> FillSettings:
+        """Give how the bundle is best used, but for what is `changed`.
+
+        Raises:
+            ConfigError: a setting is unknown or out of range.
+        """
+        return FillSettings.read({**self.config.fill.model_dump(), **changed}, "settings")
 
     def verify(self) -> list[str]:
         """Check every file against SHA256SUMS; give their names.

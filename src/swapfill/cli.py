@@ -1,7 +1,8 @@
 """The command line: each command parses, calls and prints.
 
 Exit codes: 0 done; 2 bad usage or input, with one line on stderr that names the input, what was
-found and what was wanted; 130 interrupted; 1 a fault of ours, with its traceback.
+found and what was wanted; 130 interrupted; 1 a fault of ours, with its traceback, or, of a folder
+(`inpaint`, `evaluate`), some pictures that failed: their number on stderr, their names in a report.
 
 Nothing heavy is imported before a command needs it, so that `--help` is quick.
 """
@@ -13,7 +14,16 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from swapfill import cli_inpaint, cli_models, cli_train
+from swapfill import (
+    cli_bench,
+    cli_evaluate,
+    cli_inpaint,
+    cli_models,
+    cli_serve,
+    cli_style,
+    cli_train,
+    cli_video,
+)
 from swapfill.cli_options import Device, Engine, Model, Precision, Quiet
 from swapfill.cli_terminal import bar, say
 from swapfill.errors import SwapfillError
@@ -24,7 +34,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-_PACKAGES = {"PIL": "pillow"}  # where the name to import is not the name to install
+# Where the name to import is not the name to install.
+_PACKAGES = {"av": "'swapfill[video]'", "PIL": "pillow", "torch": "'swapfill[torch]'"}
 
 
 @app.callback(invoke_without_command=True)
@@ -63,8 +74,13 @@ def demo(
 
 
 app.command()(cli_inpaint.inpaint)
+app.command()(cli_style.style)
+app.command()(cli_video.video)
+app.command()(cli_evaluate.evaluate)
 app.add_typer(cli_models.app, name="models")
 app.command()(cli_train.train)
+app.command()(cli_serve.serve)
+app.command()(cli_bench.bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

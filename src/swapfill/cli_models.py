@@ -1,6 +1,7 @@
-"""`swapfill models`: what is installed, what it is made of, whether it is whole."""
+"""`swapfill models`: what is installed, what it is made of, whether it is whole; as ONNX."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,9 +10,9 @@ from swapfill.cli_options import AsJson
 from swapfill.cli_terminal import bar
 
 if TYPE_CHECKING:
-    from swapfill.bundle import Bundle, BundleConfig
+    from swapfill.bundle import Bundle
 
-app = typer.Typer(help="List, show and verify models.", rich_markup_mode=None)
+app = typer.Typer(help="List, show, verify and export models.", rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="A packaged model's name, or a bundle's folder.")]
 
@@ -70,6 +71,25 @@ def verify(name: Name) -> None:
     typer.echo(f"{bundle.folder}: whole, {len(names)} files checked: {', '.join(names)}")
 
 
+@app.command()
+def export(
+    name: Name,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write into.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a model's networks and patch-swap as ONNX files, for other programs."""
+    from swapfill.bundle import Bundle
+    from swapfill.engines.onnx_export import export as write
+
+    with bar(f"exporting {name}"):
+        files = write(Bundle.open(name), output)
+    if as_json:
+        typer.echo(json.dumps({path.name: path.stat().st_size for path in files}))
+        return
+    for path in files:
+        typer.echo(f"{path.stat().st_size / 1e6:8.1f} MB  {path}")
+
+
 def describe(name: str) -> dict[str, Any]:
     """Tell a model's config, and for each network its parameters and the size of its file.
 
@@ -80,6 +100,7 @@ def describe(name: str) -> dict[str, Any]:
         BundleError: it is none of these, or is damaged.
     """
     from swapfill.bundle import Bundle, available
+    from swapfill.engines.network_sizes import parameters
     from swapfill.presets import PRESETS
 
     bundle = Bundle.open(name) if name in available() or name not in PRESETS else None
@@ -95,35 +116,6 @@ def describe(name: str) -> dict[str, Any]:
         "networks": networks,
         "config": config.model_dump(mode="json"),
     }
-
-
-def parameters(config: "BundleConfig") -> dict[str, int]:
-    """Count each network's parameters, and those of the discriminators it is trained against."""
-    import torch
-
-    from swapfill.bundle import SHARED
-    from swapfill.config import DiscriminatorConfig
-    from swapfill.encoder import build_encoder
-    from swapfill.networks import (
-        Feature2Image,
-        FeatureImageDiscriminator,
-        Image2Feature,
-        ImagePairDiscriminator,
-    )
-    from swapfill.weights import parameter_count
-
-    judge = DiscriminatorConfig()
-    with torch.device("meta"):  # shapes without numbers
-        networks: dict[str, torch.nn.Module] = {
-            "encoder": build_encoder(config.encoder),
-            "image2feature": Image2Feature(config.image2feature),
-        }
-        for side, translator in config.feature2image.items():
-            part = "feature2image" if side == SHARED else f"feature2image-{side}"
-            networks[part] = Feature2Image(translator)
-        networks["image pair discriminator"] = ImagePairDiscriminator(judge)
-        networks["feature image discriminator"] = FeatureImageDiscriminator(judge)
-    return {part: parameter_count(network) for part, network in networks.items()}
 
 
 def _bytes(bundle: "Bundle | None", part: str) -> int | None:

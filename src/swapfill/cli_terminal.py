@@ -49,3 +49,42 @@ def bar(description: str, *, quiet: bool = False) -> Iterator[OnProgress]:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(description, total=None)
         yield lambda done, of_all: progress.update(task, completed=done, total=of_all)
+
+
+@contextmanager
+def picture_bar(
+    description: str, *, quiet: bool = False
+) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a bar with pictures a second and the time left; of all may be None: not yet counted.
+
+    Nothing is shown when `quiet`, or when stderr is no terminal.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, of_all: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.2f} pictures/s")
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(description, total=None)
+        yield lambda done, of_all: progress.update(task, completed=done, total=of_all)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from swapfill.patch_swap import Match
 
-_NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))
+NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
 def agree(similarity: Tensor, asked: Tensor, bonus: float, sweeps: int) -> Tensor:
@@ -31,10 +31,10 @@ def agree(similarity: Tensor, asked: Tensor, bonus: float, sweeps: int) -> Tenso
         The index of the candidate in reading order, [a, b].
     """
     belief = similarity.clone()
-    messages = {step: torch.zeros_like(similarity) for step in _NEIGHBOURS}
+    messages = {step: torch.zeros_like(similarity) for step in NEIGHBOURS}
     speaks = asked[:, :, None, None].to(similarity)
     for _ in range(sweeps):
-        for step in _NEIGHBOURS:
+        for step in NEIGHBOURS:
             back = (-step[0], -step[1])
             # What each node would say to its neighbour at `step`, without what that one told it.
             told = belief - messages[back]
@@ -50,20 +50,31 @@ def agree(similarity: Tensor, asked: Tensor, bonus: float, sweeps: int) -> Tenso
 def _shift(says: Tensor, step: tuple[int, int]) -> Tensor:
     """Move messages one query along `step`, and their candidates one cell the same way."""
     out = torch.zeros_like(says)
-    to_y, from_y = _spans(step[0])
-    to_x, from_x = _spans(step[1])
+    to_y, from_y = spans(step[0])
+    to_x, from_x = spans(step[1])
     out[to_y, to_x, to_y, to_x] = says[from_y, from_x, from_y, from_x]
     return out
 
 
-def _spans(step: int) -> tuple[slice, slice]:
+def spans(step: int) -> tuple[slice, slice]:
+    """Give where values go, and where they come from, if they move by -1, 0 or 1."""
     if step == 0:
         return slice(None), slice(None)
     low, high = slice(None, -1), slice(1, None)
     return (high, low) if step > 0 else (low, high)
 
 
-def carry(coarse: Match, query: Tensor, factor: int, limit: tuple[int, int]) -> Tensor:
+def nearest(points: Tensor, among: Tensor) -> Tensor:
+    """Give, for each of `points` [N, 2], which of `among` [M, 2] is nearest; the first of equals.
+
+    From differences: by way of products, as torch prefers, rounding would choose among equals.
+    """
+    return torch.cdist(points, among, compute_mode="donot_use_mm_for_euclid_dist").argmin(dim=1)
+
+
+def carry(
+    coarse: Match, query: Tensor, factor: int, limit: tuple[int, int], moved: Tensor | None = None
+) -> Tensor:
     """Take a coarser scale's matches to a map `factor` times as fine.
 
     A fine query inherits the candidate of the coarse query that it lies in, at the same place
@@ -74,6 +85,7 @@ def carry(coarse: Match, query: Tensor, factor: int, limit: tuple[int, int]) -> 
         query: [N, 2], the fine queries, in cells.
         factor: fine cells a coarse cell spans.
         limit: (rows, columns) of patches on the fine map.
+        moved: [M, 2], fine cells that each coarse match's piece is moved by.
 
     Returns:
         [N, 2], the inherited candidates, inside the map.
@@ -90,8 +102,9 @@ def carry(coarse: Match, query: Tensor, factor: int, limit: tuple[int, int]) -> 
     index = table[place[:, 0], place[:, 1]]
     missing = index < 0
     if bool(missing.any()):  # ragged holes: the nearest coarse query
-        gap = torch.cdist(centre[missing].float(), coarse.query.float())
-        index[missing] = gap.argmin(dim=1)
+        index[missing] = nearest(centre[missing].float(), coarse.query.float())
     offset = (coarse.candidate[index] - coarse.query[index]) * factor
+    if moved is not None:
+        offset = offset + moved[index]
     bound = torch.tensor(limit, device=query.device) - 1
     return (query + offset).clamp(min=0).minimum(bound)

@@ -26,14 +26,14 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
-    def read(cls, values: Mapping[str, Any], where: str) -> Self:
-        """Build from plain values.
+    def read(cls, values: Mapping[str, Any], where: str, *, strict: bool = False) -> Self:
+        """Build from plain values; `strict` takes no string for a number.
 
         Raises:
             ConfigError: a name is unknown or a value is refused; names `where` and the setting.
         """
         try:
-            return cls.model_validate(dict(values))
+            return cls.model_validate(dict(values), strict=strict or None)
         except ValidationError as error:
             raise ConfigError(_one_line(cls, error, where)) from None
 
@@ -68,8 +68,9 @@ class EncoderConfig(Settings):
 
 
 class Image2FeatureConfig(Settings):
-    """G_1 (section 3.3.1): a U-Net from an incomplete picture to a coarse one."""
+    """G_1 (section 3.3.1): from an incomplete picture to a coarse one."""
 
+    kind: Literal["unet", "context_encoder"] = "unet"  # the latter: [27] in its place (section 4.3)
     side: int = 128  # pixels; the encoder halves it down to 1
     mask_aware: bool = True  # hole as a fourth channel, decoder up to the whole picture
     width: Positive = 64  # channels after the first convolution; doubled at each level
@@ -78,18 +79,22 @@ class Image2FeatureConfig(Settings):
     upsampling: Upsampling = "deconvolution"
     membrane: bool = False  # see the hole filled smoothly, and answer what differs from that
     feature_head: bool = False  # also predict the features of the hole, at a quarter of the side
+    bottleneck: Positive = 4000  # numbers a picture is squeezed into; the context encoder only
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
         _power_of_two(self.side, "side", 16)
         if (self.feature_head or self.membrane) and not self.mask_aware:
             raise ValueError("feature_head and membrane need mask_aware")
+        if self.kind == "context_encoder" and self.mask_aware:
+            raise ValueError("mask_aware is true, want false for a context_encoder")
         return self
 
 
 class Feature2ImageConfig(Settings):
-    """G_2 (section 3.3.3): a U-Net from a swapped feature map to a picture."""
+    """G_2 (section 3.3.3): from a swapped feature map to a picture."""
 
+    kind: Literal["unet", "resnet"] = "unet"  # the latter: nine residual blocks (section 4.3)
     side: int = 256  # pixels; the bottleneck is 1x1 at this side, larger sides fit too
     in_channels: Positive = FEATURE_CHANNELS
     stride: Positive = FEATURE_STRIDE  # pixels a cell of the feature map spans
@@ -97,17 +102,31 @@ class Feature2ImageConfig(Settings):
     max_width: Positive = 512
     norm: Norm = "batch"
     upsampling: Upsampling = "resize"
+    guided: bool = False  # see the copied pieces' pixels, the guess and the hole, and correct them
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
         _power_of_two(self.stride, "stride", 2)
         _power_of_two(self.side, "side", 4 * self.stride)
+        if self.guided and self.stride != FEATURE_STRIDE:
+            raise ValueError(f"stride is {self.stride}, want {FEATURE_STRIDE} where guided")
+        if self.kind == "resnet" and (self.guided or self.norm == "none"):
+            raise ValueError("a resnet is not guided, and wants a norm: batch or group")
         return self
+
+
+class GlcicConfig(Settings):
+    """The completion network of GLCIC ([16]), which the paper compares with."""
+
+    width: Positive = 64  # channels after the first convolution; four times as many in the middle
+    norm: Norm = "batch"
 
 
 class DiscriminatorConfig(Settings):
     """D_1 and D_2: five convolution blocks, 30x30 logits at 256."""
 
+    # patch: the paper's. centre: Context Encoder's, of the half-size centre alone; only as D_1.
+    kind: Literal["patch", "centre"] = "patch"
     width: Positive = 64
     norm: Literal["none", "batch", "spectral"] = "batch"
 

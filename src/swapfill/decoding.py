@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import tifffile
@@ -16,6 +17,14 @@ from swapfill.raster import CMYK, GREY, RGB, Raster, Samples
 
 # 12,000 x 12,000. Pillow itself refuses twice its own limit, which is 179 million pixels.
 MAX_PIXELS = 144_000_000
+
+
+class Extent(NamedTuple):
+    """Of a picture as stored; of a TIFF's largest page."""
+
+    width: int
+    height: int
+    samples: int  # a pixel
 
 
 @contextmanager
@@ -63,6 +72,24 @@ def open_image(data: bytes, name: str, kind: str) -> ImageFile:
     image = Image.open(io.BytesIO(data), formats=[kind])
     check_size(name, *image.size)
     return image
+
+
+def extent_of(data: bytes, name: str, form: str) -> Extent:
+    """Read from a file's header how large it becomes; decode nothing.
+
+    Raises:
+        ImageError: the header is damaged, or asks for more than `MAX_PIXELS`.
+    """
+    with one_line_errors(name):
+        if form != "TIFF":
+            image = open_image(data, name, form)
+            return Extent(*image.size, len(image.getbands()))
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            pages = [page.aspage() for page in file.pages]
+            found = [Extent(p.imagewidth, p.imagelength, p.samplesperpixel) for p in pages]
+            largest = max(found, key=lambda one: one.width * one.height * one.samples)
+            check_size(name, largest.width, largest.height)
+            return largest
 
 
 def raster_of(image: Image.Image, name: str) -> Raster:

@@ -8,6 +8,7 @@ SwapfillError
 ├── BundleError        a bundle or weights file is missing, damaged, or of another architecture
 ├── DeviceError        a device, engine or precision is not there
 ├── OutputError        the result cannot be written; what was there before is untouched
+├── VideoError         a clip cannot be read, or is not one
 └── DataError          training or evaluation pictures are missing or too few
 
 Each message is one line that names the input at fault, the value found and the value wanted. The
@@ -46,6 +47,10 @@ class DeviceError(SwapfillError):
 
 class OutputError(SwapfillError):
     """The result cannot be written; what was there before is untouched."""
+
+
+class VideoError(SwapfillError):
+    """A clip cannot be read, or is not one."""
 
 
 class DataError(SwapfillError):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swapfill import jpeg_format, png_format, simple_formats, tiff_format
-from swapfill.decoding import expanded
+from swapfill.decoding import Extent, expanded, extent_of
 from swapfill.errors import ImageError, OutputError
 from swapfill.jpeg_format import JpegSettings
 from swapfill.metadata import Metadata
@@ -25,6 +25,14 @@ SUFFIXES |= dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG")
 
 # These have a place for the EXIF orientation; in the others the picture itself must be upright.
 TURNED_BY_EXIF = frozenset({"PNG", "JPEG", "WEBP", "TIFF"})
+
+_SIGNATURES: dict[str, bytes | tuple[bytes, ...]] = {
+    "PNG": png_format.SIGNATURE,
+    "JPEG": jpeg_format.SIGNATURE,
+    "TIFF": tiff_format.SIGNATURES,
+    "BMP": b"BM",
+    "GIF": (b"GIF87a", b"GIF89a"),
+}
 
 _LONGEST_SEGMENT = 65_500  # of a JPEG, in bytes, less the name of what is in it
 
@@ -57,20 +65,34 @@ def decode(data: bytes, name: str) -> tuple[str, Raster, Metadata, Settings]:
     Raises:
         ImageError: it is empty, of no known format, damaged, animated or too large.
     """
+    form = _form(data, name)
+    if form == "PNG":
+        return form, *png_format.decode(data, name)
+    if form == "JPEG":
+        return form, *jpeg_format.decode(data, name)
+    if form == "TIFF":
+        return form, *tiff_format.decode(data, name)
+    return form, *simple_formats.decode(data, name, form)
+
+
+def extent(data: bytes, name: str) -> Extent:
+    """Read from a file's header how large it becomes; decode nothing.
+
+    Raises:
+        ImageError: it is empty, of no known format, its header is damaged, or it is too large.
+    """
+    return extent_of(data, name, _form(data, name))
+
+
+def _form(data: bytes, name: str) -> str:
+    """Tell the format by the first bytes."""
     if not data:
         raise ImageError(f"{name}: is empty, want a picture file")
-    if data.startswith(png_format.SIGNATURE):
-        return "PNG", *png_format.decode(data, name)
-    if data.startswith(jpeg_format.SIGNATURE):
-        return "JPEG", *jpeg_format.decode(data, name)
-    if data.startswith(tiff_format.SIGNATURES):
-        return "TIFF", *tiff_format.decode(data, name)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "WEBP", *simple_formats.decode(data, name, "WEBP")
-    if data.startswith(b"BM"):
-        return "BMP", *simple_formats.decode(data, name, "BMP")
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF", *simple_formats.decode(data, name, "GIF")
+        return "WEBP"
+    for form, signature in _SIGNATURES.items():
+        if data.startswith(signature):
+            return form
     raise ImageError(f"{name}: is not a picture, want {', '.join(FORMATS)}")
 
 

@@ -14,6 +14,8 @@ from swapfill.decoding import check_size, image_of, one_line_errors, raster_of
 from swapfill.errors import ImageError, MaskError, OutputError
 from swapfill.files import write_bytes_atomically
 from swapfill.formats import Settings
+from swapfill.jpeg_format import JpegSettings
+from swapfill.masks import Box
 from swapfill.metadata import EXIF_MARK, Metadata, metadata_of, to_stored, to_upright
 from swapfill.raster import (
     GREY,
@@ -145,7 +147,9 @@ class Photograph:
             raise MaskError(f"{self.name}: has no alpha channel to take the hole from; give a mask")
         return self.alpha < self.raster.top / 2
 
-    def with_fill(self, fill: Samples, hole: Hole, *, opaque: bool = False) -> Self:
+    def with_fill(
+        self, fill: Samples, hole: Hole, *, box: Box | None = None, opaque: bool = False
+    ) -> Self:
         """Fill the hole; every sample outside of it stays as it is, bit for bit.
 
         Grey takes the luminance of the fill, a palette its nearest colour, CMYK goes back through
@@ -154,22 +158,35 @@ class Photograph:
         Args:
             fill: [H, W, 3], upright, of the type of `rgb`. It is read in the hole only.
             hole: true where to fill, [H, W], upright.
+            box: the part of the picture that `fill` and `hole` are of; all of it unless given.
             opaque: make the hole fully opaque, as is right where it was taken from alpha. Otherwise
                 alpha stays as it is.
 
         Returns:
             The filled picture; this very one when the hole is empty.
         """
-        if fill.shape != (*self.size, 3) or fill.dtype != self.rgb.dtype:
-            wanted = f"{self.rgb.dtype} {(*self.size, 3)}"
+        box = box or Box(0, 0, *self.size)
+        size = (box.height, box.width)
+        if fill.shape != (*size, 3) or fill.dtype != self.rgb.dtype:
+            wanted = f"{self.rgb.dtype} {(*size, 3)}"
             raise ValueError(f"fill is {fill.dtype} {fill.shape}, want {wanted}")
-        if hole.shape != self.size or hole.dtype != np.bool_:
-            raise ValueError(f"hole is {hole.dtype} {hole.shape}, want bool {self.size}")
+        if hole.shape != size or hole.dtype != np.bool_:
+            raise ValueError(f"hole is {hole.dtype} {hole.shape}, want bool {size}")
         if not hole.any():
             return self
+        samples = self.raster.samples.copy()
+        part = to_upright(samples, self.orientation)[box.slices]  # a view
+        stored = replace(self.raster, samples=to_stored(part, self.orientation))
         fill, hole = (to_stored(array, self.orientation) for array in (fill, hole))
-        raster = filled(self.raster, fill, hole, opaque=opaque, icc=self.metadata.icc)
-        return replace(self, raster=raster, source=None)
+        changed = filled(stored, fill, hole, opaque=opaque, icc=self.metadata.icc)
+        part[:] = to_upright(changed.samples, self.orientation)
+        settings = self.settings
+        if isinstance(settings, JpegSettings):
+            known = self.source is not None and self.orientation == 1  # stored as it is seen
+            before = (box.slices, self.raster.samples[box.slices].copy()) if known else None
+            settings = replace(settings, before=before)
+        raster = replace(self.raster, samples=samples)
+        return replace(self, raster=raster, settings=settings, source=None)
 
     def save(
         self, path: Path | str, *, format: str | None = None, quality: int | None = None

@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from copy import copy
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from swapfill import pipeline
-from swapfill.blending import align_rim, composite
+from swapfill.arrays import check_picture, fill_array, fill_tensor
+from swapfill.blending import align_rim
 from swapfill.bundle import Bundle
 from swapfill.config import FillSettings
+from swapfill.detail import Copy, can_copy, fill_with_copy
 from swapfill.engines import load_engine
 from swapfill.errors import ImageError, MaskError, NoKnownPatchError
 from swapfill.images import Photograph, read_hole
-from swapfill.mask_kinds import Mask, Source, hole_of, holes_of, is_tensor
-from swapfill.masks import Box, Hole, feather_weight, grow
-from swapfill.planning import SMALLEST_SIDE, Piece, batches, plan_windows
-from swapfill.windows import cut_known, enlarged
+from swapfill.lots import Asked, Lots, SharedLots, Turns
+from swapfill.mask_kinds import Mask, Source, hole_of, is_tensor
+from swapfill.masks import Hole, grow
+from swapfill.placing import put_piece, white_of
+from swapfill.planning import SMALLEST_SIDE, Piece, plan_zone
+from swapfill.windows import cut_known
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,14 +44,10 @@ Floats: TypeAlias = NDArray[np.float32]
 Pixels: TypeAlias = NDArray[Any]
 FillWindows: TypeAlias = "Callable[[Engine[Any], Floats, Hole, FillSettings], Floats]"
 OnProgress: TypeAlias = Callable[[int, int], None]
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())  # a library's notices are the program's to show
-
-# Floating point pictures may leave [0, 1] by this much, as resampling makes them; what the
-# networks see is clipped. Further out it is a picture in 0 to 255, or one with high dynamic range.
-_OVERSHOOT = 0.1
-_PIXELS_AT_ONCE = 1 << 20  # that are blended at once: 12 MB of float32
 
 
 class Inpainter:
@@ -67,6 +69,7 @@ class Inpainter:
         self.engine = engine
         self.settings = settings
         self._fill_windows = fill_windows
+        self._lots: Lots | SharedLots = self._own_lots()
 
     @classmethod
     def load(
@@ -82,9 +85,10 @@ class Inpainter:
 
         Args:
             model: the name of a packaged bundle, or the folder of one.
-            engine: `auto` or `torch`.
-            device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-            precision: `auto`, `fp32` or `bf16`.
+            engine: `torch`, `onnx`, or `auto`: torch where it is installed.
+            device: `auto`, `cpu`, `cuda`, `cuda:1`; with torch `mps`; with onnx `directml`,
+                `coreml`, `openvino`.
+            precision: `auto` or `fp32`; with torch `bf16`.
             **settings: fields of `FillSettings` that are not to be as the bundle has them.
 
         Raises:
@@ -93,8 +97,43 @@ class Inpainter:
             ConfigError: a setting is unknown or out of range.
         """
         bundle = Bundle.open(model)
-        asked = FillSettings.read({**bundle.config.fill.model_dump(), **settings}, "settings")
+        asked = bundle.fill_settings(settings)
         return cls(load_engine(engine, bundle, device, precision), asked)
+
+    @contextmanager
+    def shared(self) -> Iterator[Self]:
+        """Give an inpainter that many threads may use at once, until the block ends.
+
+        Their windows go through the engine together; each picture is filled as it would be alone.
+        """
+        with closing(Turns()) as turns:
+            yield self.sharing(turns)
+
+    def sharing(self, turns: Turns, **settings: Any) -> Self:
+        """Give an inpainter with settings of its own that takes turns with others on the device.
+
+        Args:
+            turns: runs the engine, until they are closed; many threads may fill at once.
+            **settings: as for `load`, which raises the same `ConfigError`.
+        """
+        asked = FillSettings.read({**self.settings.model_dump(), **settings}, "settings")
+        other = self._with(asked, self._lots)
+        other._lots = SharedLots(other._own_lots(), turns)
+        return other
+
+    def _own_lots(self) -> Lots:
+        engine, fill, settings = self.engine, self._fill_windows, self.settings
+        # What is done around the windows does not part them.
+        inner = settings.model_copy(update={"grow": 0, "feather": 0, "invert": False})
+        # Methods that are judged beside ours fill windows without an engine.
+        device = getattr(engine, "device", "cpu")
+        key = (id(engine), fill, inner)
+        return Lots(lambda known, hole: fill(engine, known, hole, settings), device, key)
+
+    def _with(self, settings: FillSettings, lots: Lots | SharedLots) -> Self:
+        other = copy(self)
+        other.settings, other._lots = settings, lots
+        return other
 
     def fill(self, pixels: Pixels, hole: Hole, *, on_progress: OnProgress | None = None) -> Pixels:
         """Fill a hole in a picture that is an array.
@@ -112,7 +151,7 @@ class Inpainter:
             ImageError: `pixels` is no such array.
             MaskError: `hole` is no such array, or leaves nothing known.
         """
-        _check_picture(pixels)
+        check_picture(pixels)
         size = (pixels.shape[0], pixels.shape[1])
         missing = self._missing(hole, size)
         if not missing.any():
@@ -120,15 +159,22 @@ class Inpainter:
         factor = SMALLEST_SIDE // max(size)
         if factor > 1 and missing.any():
             return self._fill_enlarged(pixels, missing, factor, on_progress)
-        result, left = pixels.copy(), missing.copy()
-        pieces = plan_windows(missing, margin=self.settings.feather)
-        done = 0
-        for batch in batches(pieces, size):
+        result = pixels.copy()
+        if missing.any():
+            zone, plan = plan_zone(missing, margin=self.settings.feather)
+            self._fill_zone(result[zone.slices], missing[zone.slices].copy(), plan, on_progress)
+        return result
+
+    def _fill_zone(
+        self, result: Pixels, left: Hole, plan: list[list[Piece]], on_progress: OnProgress | None
+    ) -> None:
+        """Fill the part of a picture that the windows lie in, in place."""
+        done, of_all = 0, sum(len(batch) for batch in plan)
+        for batch in plan:
             self._fill_batch(result, left, batch)
             done += len(batch)
             if on_progress:
-                on_progress(done, len(pieces))
-        return result
+                on_progress(done, of_all)
 
     def changed(self, hole: Hole) -> Hole:
         """Tell which pixels `fill` may change: the hole, inverted, grown, and its feather."""
@@ -147,8 +193,7 @@ class Inpainter:
         """
         feather = factor * self.settings.feather
         asked = {"grow": 0, "invert": False, "feather": feather}
-        settings = self.settings.model_copy(update=asked)
-        painter = Inpainter(self.engine, settings, fill_windows=self._fill_windows)
+        painter = self._with(self.settings.model_copy(update=asked), self._lots)
         large = [part.repeat(factor, axis=0).repeat(factor, axis=1) for part in (pixels, missing)]
         filled = painter.fill(large[0], large[1], on_progress=on_progress)
         height, width = missing.shape
@@ -160,7 +205,9 @@ class Inpainter:
         """Check the hole, and apply the settings to it."""
         if hole.dtype != np.bool_ or hole.shape != size:
             raise MaskError(f"the hole is {hole.dtype} {hole.shape}, want bool {size}")
-        missing = grow(~hole if self.settings.invert else hole, self.settings.grow)
+        missing = ~hole if self.settings.invert else hole
+        if self.settings.grow:  # else no copy: of a large picture it counts
+            missing = grow(missing, self.settings.grow)
         if missing.all():
             raise MaskError(f"the hole covers all {size[0]} x {size[1]} pixels, want known ones")
         return missing
@@ -168,24 +215,28 @@ class Inpainter:
     def _fill_batch(self, result: Pixels, left: Hole, batch: Sequence[Piece]) -> None:
         """Fill one piece or more of `result`, in place, and take them out of what is `left`."""
         crops = [cut_known(result, left, piece.window) for piece in batch]
-        incomplete = np.stack([known for known, _ in crops]) / np.float32(_white(result.dtype))
-        np.clip(incomplete, 0, 1, out=incomplete)
-        filled = self._filled(incomplete, np.stack([hole for _, hole in crops]))
-        for piece, fill, known, (_, hole) in zip(batch, filled, incomplete, crops, strict=True):
-            unsure = grow(hole, math.ceil(self.settings.feather / piece.window.scale))
-            _write(result, piece, align_rim(fill, known, unsure), self.settings.feather)
+        known = np.stack([pixels for pixels, _ in crops]) / np.float32(white_of(result.dtype))
+        np.clip(known, 0, 1, out=known)
+        asked = Asked(known, np.stack([hole for _, hole in crops]))
+        filled, copies = self._filled(asked, batch[0].window.scale)
+        for piece, fill, *window in zip(batch, filled, *asked, strict=True):
+            unsure = grow(window[1], math.ceil(self.settings.feather / piece.window.scale))
+            whole = align_rim(fill, window[0], unsure)
+            put_piece(result, piece, whole, self.settings.feather, copies)
             left[piece.box.slices] &= ~piece.part
 
-    def _filled(self, incomplete: Floats, holes: Hole) -> Floats:
-        """Fill windows [B, S, S, 3]; black where there is nothing to copy: blending lifts it."""
-        try:
-            return self._fill_windows(self.engine, incomplete, holes, self.settings)
-        except NoKnownPatchError as error:
-            if len(incomplete) == 1:
-                log.warning("a window is filled smoothly: %s", error)
-                return np.zeros_like(incomplete)
-        each = [self._filled(incomplete[i : i + 1], holes[i : i + 1]) for i in range(len(holes))]
-        return np.concatenate(each)
+    def _filled(self, asked: Asked, scale: int) -> tuple[Floats, Copy | None]:
+        """Fill windows; of a reduced one, which is alone, give also what copies its pieces."""
+        plain = self._fill_windows is pipeline.fill_windows
+        if scale == 1 or not plain or not can_copy(asked.hole.shape[1], self.settings):
+            return self._lots(asked), None
+        with suppress(NoKnownPatchError):  # then it is filled smoothly, as all others are
+            return self._in_turn(lambda: fill_with_copy(self.engine, *asked, self.settings))
+        return self._lots(asked), None
+
+    def _in_turn(self, work: Callable[[], Result]) -> Result:
+        """Use the engine, on its own thread where it is shared."""
+        return self._lots.turns.run(work) if isinstance(self._lots, SharedLots) else work()
 
     def fill_photograph(
         self,
@@ -206,8 +257,16 @@ class Inpainter:
         Raises:
             MaskError: as `fill` does.
         """
-        filled = self.fill(photo.rgb, hole, on_progress=on_progress)
-        return photo.with_fill(filled, self.changed(hole), opaque=opaque)
+        missing = self._missing(hole, photo.size)
+        if max(photo.size) < SMALLEST_SIDE or not missing.any():
+            filled = self.fill(photo.rgb, hole, on_progress=on_progress)
+            return photo.with_fill(filled, self._feathered(missing), opaque=opaque)
+        check_picture(photo.rgb)
+        zone, plan = plan_zone(missing, margin=self.settings.feather)
+        part, left = photo.rgb[zone.slices].copy(), missing[zone.slices].copy()
+        self._fill_zone(part, left, plan, on_progress)
+        changed = self._feathered(missing[zone.slices])
+        return photo.with_fill(part, changed, box=zone, opaque=opaque)
 
     def inpaint_file(
         self,
@@ -240,6 +299,7 @@ class Inpainter:
         else:
             hole = read_hole(Path(mask), picture.size, fit=fit_mask)
         filled = self.fill_photograph(picture, hole, opaque=mask is None, on_progress=on_progress)
+        del picture, hole  # of a large picture, what encoding needs room for
         filled.save(Path(output), quality=quality)
 
     @overload
@@ -269,9 +329,9 @@ class Inpainter:
             MaskError: the mask cannot be read, does not fit, or leaves nothing known.
         """
         if is_tensor(picture):
-            return self._fill_tensor(picture, hole)
+            return fill_tensor(self, picture, hole)
         if isinstance(picture, np.ndarray):
-            return self._fill_array(picture, hole)
+            return fill_array(self, picture, hole)
         if isinstance(picture, Image.Image):
             photo = Photograph.from_pil(picture)
         elif isinstance(picture, str | PathLike):
@@ -281,77 +341,3 @@ class Inpainter:
             raise ImageError(f"the picture is a {type(picture).__name__}, want {kinds}")
         missing = photo.hole_from_alpha() if hole is None else hole_of(hole, photo.size)
         return self.fill_photograph(photo, missing, opaque=hole is None).to_pil()
-
-    def _fill_array(self, pixels: Pixels, mask: Mask | None) -> Pixels:
-        photo = Photograph.from_array(pixels)
-        hole = photo.hole_from_alpha() if mask is None else hole_of(mask, photo.size)
-        filled = self.fill_photograph(photo, hole, opaque=mask is None).to_array()
-        changed = self.changed(hole)
-        result = pixels.copy()  # not `filled`: that is float32 where this is float64
-        result[changed] = filled.reshape(pixels.shape)[changed]
-        return result
-
-    def _fill_tensor(self, pictures: Tensor, mask: Mask | None) -> Tensor:
-        import torch
-
-        shape = pictures.shape
-        if pictures.ndim not in (3, 4) or shape[-3] != 3 or not pictures.is_floating_point():
-            wanted = "floating point [3, H, W] or [B, 3, H, W]"
-            raise ImageError(f"the picture is {pictures.dtype} {tuple(shape)}, want {wanted}")
-        batch = pictures.detach().reshape(-1, *shape[-3:]).permute(0, 2, 3, 1).float().cpu().numpy()
-        if mask is None:
-            raise MaskError("a tensor has no alpha channel to take the hole from; give a mask")
-        holes = holes_of(mask, len(batch), (shape[-2], shape[-1]))
-        filled = [self.fill(pixels, hole) for pixels, hole in zip(batch, holes, strict=True)]
-        changed = torch.from_numpy(np.stack([self.changed(hole) for hole in holes]))
-        result = torch.from_numpy(np.stack(filled)).permute(0, 3, 1, 2).reshape(shape)
-        inside = changed[:, None].expand(len(batch), *shape[-3:]).reshape(shape)
-        return torch.where(inside.to(pictures.device), result.to(pictures), pictures)
-
-
-def _write(result: Pixels, piece: Piece, filled: Floats, feather: int) -> None:
-    """Put a filled window's piece into the picture, band by band; in place."""
-    size = (result.shape[0], result.shape[1])
-    zone = piece.box.widened(feather, size)
-    rows = max(_PIXELS_AT_ONCE // zone.width, 1)
-    white = _white(result.dtype)
-    for top in range(zone.top, zone.bottom, rows):
-        band = Box(top, zone.left, min(top + rows, zone.bottom), zone.right)
-        weight = _weight(piece, band, size, feather)
-        before = result[band.slices]
-        known = before.astype(np.float32) / np.float32(white)
-        after = composite(weight, enlarged(filled, piece.window, band), known) * white
-        if result.dtype.kind == "u":
-            after = np.rint(after)
-        np.copyto(before, after.astype(result.dtype), where=(weight > 0)[..., None])
-
-
-def _weight(piece: Piece, band: Box, size: tuple[int, int], feather: int) -> Floats:
-    """Weigh the fill in a band of the piece and its feather.
-
-    The feather runs over the fill of earlier pieces too, so that two of them meet softly.
-    """
-    wide = band.widened(feather, size)  # what the weights in the band depend on
-    own = np.zeros((wide.height, wide.width), np.bool_)
-    top, left = max(wide.top, piece.box.top), max(wide.left, piece.box.left)
-    seen = Box(top, left, min(wide.bottom, piece.box.bottom), min(wide.right, piece.box.right))
-    part = piece.part[seen.shifted(-piece.box.top, -piece.box.left).slices]
-    own[seen.shifted(-wide.top, -wide.left).slices] = part
-    return feather_weight(own, feather)[band.shifted(-wide.top, -wide.left).slices]
-
-
-def _white(dtype: np.dtype[Any]) -> int:
-    return int(np.iinfo(dtype).max) if dtype.kind == "u" else 1
-
-
-def _check_picture(pixels: Pixels) -> None:
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        raise ImageError(f"the picture has the shape {pixels.shape}, want [height, width, 3]")
-    if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
-        raise ImageError(f"the picture is {pixels.dtype}, want uint8, uint16 or floating point")
-    if pixels.dtype.kind == "f":
-        low, high = float(pixels.min()), float(pixels.max())  # either is NaN if any sample is
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise ImageError("the picture holds NaN or infinity, want finite numbers")
-        if low < -_OVERSHOOT or high > 1 + _OVERSHOOT:
-            raise ImageError(f"the picture holds {low:g} to {high:g}, want numbers from 0 to 1")

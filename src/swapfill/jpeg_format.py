@@ -4,6 +4,7 @@ import io
 import threading
 from dataclasses import dataclass, field
 
+import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -11,7 +12,7 @@ from swapfill import jpeg_blocks
 from swapfill.decoding import image_of, one_line_errors, open_image, raster_of
 from swapfill.jpeg_stream import framed, segments
 from swapfill.metadata import EXIF_MARK, Metadata, metadata_of
-from swapfill.raster import CMYK, GREY, Raster
+from swapfill.raster import CMYK, GREY, Raster, Samples
 from swapfill.tiff_tags import without_thumbnail
 
 SIGNATURE = b"\xff\xd8\xff"
@@ -34,6 +35,8 @@ class JpegSettings:
         segments: marker and content of the metadata, in order.
         stores_ycck: of CMYK, the three colours are turned to luma and chroma.
         source: the file. Its blocks are kept where the picture is the same.
+        before: where the picture may differ from the file (rows, columns), and what the file has
+            there. Without it the file is read again, which takes time and memory.
     """
 
     tables: tuple[tuple[int, ...], ...]
@@ -43,6 +46,9 @@ class JpegSettings:
     segments: tuple[tuple[int, bytes], ...]
     stores_ycck: bool
     source: bytes = field(repr=False, compare=False)
+    before: tuple[tuple[slice, slice], Samples] | None = field(
+        default=None, repr=False, compare=False
+    )
 
 
 def decode(data: bytes, name: str) -> tuple[Raster, Metadata, JpegSettings]:
@@ -97,9 +103,15 @@ def _exchanged(raster: Raster, settings: JpegSettings) -> bytes | None:
     """Exchange the blocks of the source that changed; None where that is not possible."""
     if settings.progressive:
         return None
-    source, _, _ = decode(settings.source, "source")
-    if source.samples.shape != raster.samples.shape:
-        return None
+    changed = np.zeros(raster.samples.shape[:2], np.bool_)
+    if settings.before is None:
+        old = decode(settings.source, "source")[0].samples
+        if old.shape != raster.samples.shape:
+            return None
+        changed[:] = jpeg_blocks.differing(old, raster.samples)
+    else:
+        place, old = settings.before
+        changed[place] = jpeg_blocks.differing(old, raster.samples[place])
     if raster.colours == CMYK:
         luma = settings.stores_ycck
         convert = jpeg_blocks.luma_and_chroma if luma else jpeg_blocks.inverted
@@ -107,7 +119,7 @@ def _exchanged(raster: Raster, settings: JpegSettings) -> bytes | None:
         convert = jpeg_blocks.as_stored
     else:
         convert = jpeg_blocks.luma_and_chroma
-    return jpeg_blocks.with_changes(settings.source, source.samples, raster.samples, convert)
+    return jpeg_blocks.with_changes(settings.source, changed, raster.samples, convert)
 
 
 def _saved(image: Image.Image, options: dict[str, object]) -> bytes:

@@ -22,6 +22,7 @@ from swapfill.jpeg_scan import Intervals, block_bounds, coefficients, intervals_
 
 _START_OF_SCAN, _HUFFMAN, _QUANTISATION, _RESTART = 0xDA, 0xC4, 0xDB, 0xDD
 _FRAMES = set(range(0xC0, 0xD0)) - {_HUFFMAN, 0xC8, 0xCC}
+_BITS_AT_ONCE = 1 << 22  # of the scan, copied to the new one
 _SEQUENTIAL = (0xC0, 0xC1)  # by Huffman codes; the rest is progressive, arithmetic or lossless
 
 
@@ -230,26 +231,50 @@ class BlockStream:
             parts.insert(-1, Segment(_HUFFMAN, table_bytes(tables), 0, 0))
         return b"\xff\xd8" + b"".join(framed(part.marker, part.content) for part in parts)
 
+    def _copy(self, packer: "_Packer", begin: int, end: int) -> None:
+        """Add the bits begin..end of the scan, some at once."""
+        content = np.frombuffer(self.intervals.content, np.uint8)
+        for first in range(begin, end, _BITS_AT_ONCE):
+            last = min(first + _BITS_AT_ONCE, end)
+            bits = np.unpackbits(content[first // 8 : -(-last // 8)])
+            packer.add(bits[first % 8 :][: last - first])
+
     def _scan(self, units: Ints, pieces: list[Bytes]) -> bytes:
         """Put the bits of `units` in the place of those that were there, up to the end."""
         intervals = list(self.intervals.raw)
         which = units // self.per_interval
         for number in np.unique(which).tolist():
             mine = slice(*np.searchsorted(which, [number, number + 1]).tolist())
-            begin, end = self.intervals.bounds[number].tolist()
-            old = np.unpackbits(np.frombuffer(self.intervals.content[begin // 8 : end // 8], "u1"))
-            kept, place = list[Bytes](), 0
+            last = min((number + 1) * self.per_interval, self.units[0] * self.units[1])
+            packer, place = _Packer(), int(self.intervals.bounds[number, 0])
             for unit, piece in zip(units[mine].tolist(), pieces[mine], strict=True):
                 block = unit * len(self.pattern)
-                kept += [old[place : self.bounds[block, 0] - begin], piece]
-                place = int(self.bounds[block + len(self.pattern) - 1, 1]) - begin
-            last = min((number + 1) * self.per_interval, self.units[0] * self.units[1])
-            kept.append(old[place : self.bounds[last * len(self.pattern) - 1, 1] - begin])
-            bits = np.concatenate(kept)
-            filled = np.pad(bits, (0, -len(bits) % 8), constant_values=1)
-            intervals[number] = np.packbits(filled).tobytes().replace(b"\xff", b"\xff\0")
+                self._copy(packer, place, int(self.bounds[block, 0]))
+                packer.add(piece)
+                place = int(self.bounds[block + len(self.pattern) - 1, 1])
+            self._copy(packer, place, int(self.bounds[last * len(self.pattern) - 1, 1]))
+            intervals[number] = packer.end().replace(b"\xff", b"\xff\0")
         marks = [bytes([0xFF, 0xD0 + i % 8]) for i in range(len(intervals) - 1)] + [b"\xff\xd9"]
         return b"".join(part for pair in zip(intervals, marks, strict=True) for part in pair)
+
+
+class _Packer:
+    """Packs bits to bytes as they come, so that those of a whole scan are never spread at once."""
+
+    def __init__(self) -> None:
+        self._packed, self._left = bytearray(), np.zeros(0, np.uint8)
+
+    def add(self, bits: Bytes) -> None:
+        """Take bits, each 0 or 1."""
+        bits = np.concatenate([self._left, bits])
+        whole = len(bits) - len(bits) % 8
+        self._packed += np.packbits(bits[:whole]).tobytes()
+        self._left = bits[whole:]
+
+    def end(self) -> bytes:
+        """Give all, filled up with ones to a whole byte."""
+        self.add(np.ones(-len(self._left) % 8, np.uint8))
+        return bytes(self._packed)
 
 
 def framed(marker: int, content: bytes) -> bytes:

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from swapfill.coherence import agree, carry
+from swapfill.alignment import align
+from swapfill.coherence import agree, carry, nearest
 from swapfill.patch_swap import (
     PATCH,
     Match,
@@ -58,22 +59,23 @@ def coherent_match(features: Tensor, hole: Tensor, expected: Tensor | None, bonu
     return Match(query + torch.tensor([top, left], device=hole.device), place, score)
 
 
-def carried_match(coarse: Match, hole: Tensor, factor: int) -> Match:
-    """Carry a coarser scale's matches up to one map: the same pieces, in finer cells.
+def carried_match(coarse: Match, features: Tensor, hole: Tensor, factor: int) -> Match:
+    """Carry a coarser scale's matches up to one map: the same pieces, aligned in finer cells.
 
     Args:
         coarse: what was matched on a map `factor` times as coarse, whose hole covers this one's.
+        features: of this map, [C, h, w].
         hole: r, [1, h, w], bool.
         factor: fine cells a coarse cell spans.
     """
     asked, valid = touching(hole), candidates(hole)
     query = asked.nonzero()
-    place = carry(coarse, query, factor, (valid.shape[0], valid.shape[1]))
+    moved = align(coarse, features, hole, factor)
+    place = carry(coarse, query, factor, (valid.shape[0], valid.shape[1]), moved)
     lost = ~valid[place[:, 0], place[:, 1]]
     if bool(lost.any()):  # clamped at the border into the hole: the nearest candidate instead
         known = valid.nonzero()
-        gap = torch.cdist(place[lost].float(), known.float())
-        place[lost] = known[gap.argmin(dim=1)]
+        place[lost] = known[nearest(place[lost].float(), known.float())]
     return Match(query, place, torch.ones(len(query), device=hole.device))
 
 
@@ -84,13 +86,43 @@ def swap_coherently(
     coarse: Match | None,
     factor: int,
     bonus: float,
+    values: Tensor | None = None,
 ) -> tuple[Tensor, Match | None]:
-    """Swap one map [C, h, w] by coherent or, above the coarsest scale, carried matches."""
+    """Swap one map [C, h, w] by coherent or, above the coarsest scale, carried matches.
+
+    `values` [D, h, w] are what is copied; the features unless given.
+    """
+    values = features if values is None else values
     if not bool(hole.any()):
-        return features, None
+        return values, None
     found = (
         coherent_match(features, hole, expected, bonus)
         if coarse is None
-        else carried_match(coarse, hole, factor)
+        else carried_match(coarse, features, hole, factor)
     )
-    return paste(features, hole, found), found
+    return paste(values, hole, found), found
+
+
+def with_pixels(features: Tensor, picture: Tensor) -> Tensor:
+    """Put each cell's pixels beside its features, so that both are copied together.
+
+    Args:
+        features: [B, C, h, w].
+        picture: [B, 3, S, S] in [0, 1], S a multiple of h = w.
+
+    Returns:
+        [B, C + 3 (S/h)^2, h, w].
+    """
+    cell = picture.shape[2] // features.shape[2]
+    return torch.cat([features, F.pixel_unshuffle(picture, cell).to(features)], dim=1)
+
+
+def apart(values: Tensor, picture: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+    """Undo `with_pixels` after a swap: features [B, C, h, w] and the picture of the pieces.
+
+    A cell that the hole only touches was swapped whole: its known pixels are put back.
+    """
+    cell = picture.shape[2] // values.shape[2]
+    channels = values.shape[1] - picture.shape[1] * cell**2
+    pasted = F.pixel_shuffle(values[:, channels:], cell)
+    return values[:, :channels], torch.where(hole, pasted, picture)

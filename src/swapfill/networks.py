@@ -15,7 +15,6 @@ from torch.nn.utils.parametrize import is_parametrized
 from swapfill.config import (
     FEATURE_CHANNELS,
     DiscriminatorConfig,
-    Feature2ImageConfig,
     Image2FeatureConfig,
     Norm,
     Upsampling,
@@ -38,7 +37,8 @@ class Guess(NamedTuple):
     features: Tensor | None
 
 
-def _norm(kind: Norm, channels: int, size: int) -> nn.Module:
+def norm_of(kind: Norm, channels: int, size: int) -> nn.Module:
+    """Build the normalisation of a map of `size` cells a side."""
     # A single value normalised over its own map is 0: none where the map is 1x1.
     if kind == "none" or size == 1:
         return nn.Identity()
@@ -47,18 +47,18 @@ def _norm(kind: Norm, channels: int, size: int) -> nn.Module:
     return nn.GroupNorm(math.gcd(_GROUPS, channels), channels)
 
 
-class _Down(nn.Sequential):
+class Down(nn.Sequential):
     """Leaky ReLU (but for the first), 4x4 convolution of stride 2, normalisation."""
 
     def __init__(self, c_in: int, c_out: int, norm: Norm, size: int, *, first: bool) -> None:
         super().__init__(
             nn.Identity() if first else nn.LeakyReLU(0.2),
             nn.Conv2d(c_in, c_out, 4, stride=2, padding=1),
-            nn.Identity() if first else _norm(norm, c_out, size),
+            nn.Identity() if first else norm_of(norm, c_out, size),
         )
 
 
-class _Up(nn.Sequential):
+class Up(nn.Sequential):
     """ReLU, then twice the size by deconvolution or resize-convolution, normalisation."""
 
     def __init__(
@@ -69,10 +69,10 @@ class _Up(nn.Sequential):
             if upsampling == "deconvolution"
             else [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(c_in, c_out, 3, padding=1)]
         )
-        super().__init__(nn.ReLU(), *grow, _norm(norm, c_out, size))
+        super().__init__(nn.ReLU(), *grow, norm_of(norm, c_out, size))
 
 
-def _to_unit(x: Tensor) -> Tensor:
+def to_unit(x: Tensor) -> Tensor:
     """Squash raw values into [0, 1]: the paper's tanh, at this project's range."""
     return torch.tanh(x) * 0.5 + 0.5
 
@@ -96,7 +96,7 @@ class Image2Feature(nn.Module):
         c_in = [4 if config.mask_aware else 3, *widths]
         sizes = [config.side >> (i + 1) for i in range(depth)]
         self.encoder = nn.ModuleList(
-            _Down(c_in[i], widths[i], config.norm, sizes[i], first=i == 0) for i in range(depth)
+            Down(c_in[i], widths[i], config.norm, sizes[i], first=i == 0) for i in range(depth)
         )
         blocks = depth if config.mask_aware else depth - 1
         self.decoder = nn.ModuleList()
@@ -106,7 +106,7 @@ class Image2Feature(nn.Module):
             c_out = 3 if last else widths[level]
             size = 2 << i
             norm: Norm = "none" if last else config.norm
-            self.decoder.append(_Up(joined, c_out, norm, config.upsampling, size))
+            self.decoder.append(Up(joined, c_out, norm, config.upsampling, size))
             joined = c_out if last else c_out + widths[level]
         self.head = _feature_head(widths[1] * 2) if config.feature_head else None
 
@@ -135,7 +135,7 @@ class Image2Feature(nn.Module):
                 x = torch.cat([x, skips[len(skips) - 2 - i]], dim=1)
             if self.head is not None and i == len(self.decoder) - 3:  # a quarter of the side
                 features = self.head(x) * _HEAD_SCALE
-        return Guess(_to_unit(x if start is None else x + start), features)
+        return Guess(to_unit(x if start is None else x + start), features)
 
 
 def place_centre(image: Tensor, around: Tensor) -> Tensor:
@@ -183,61 +183,7 @@ def _feature_head(c_in: int) -> nn.Sequential:
     )
 
 
-class Feature2Image(nn.Module):
-    """G_2: translate a swapped feature map into a sharp picture (section 3.3.3).
-
-    At `side` 256: one convolution of stride 1 and six of stride 2, 64 -> 1; eight up-blocks 1 ->
-    256, the first six joined to the encoder maps of 2 to 64. Fully convolutional: any multiple of
-    `side` fits.
-    """
-
-    def __init__(self, config: Feature2ImageConfig) -> None:
-        super().__init__()
-        self.config = config
-        top = config.side // config.stride  # cells a side
-        downs = top.bit_length() - 1
-        widths = [min(config.width << i, config.max_width) for i in range(downs + 1)]
-        self.stem = nn.Conv2d(config.in_channels, widths[0], 3, padding=1)
-        self.encoder = nn.ModuleList(
-            _Down(widths[i], widths[i + 1], config.norm, top >> (i + 1), first=False)
-            for i in range(downs)
-        )
-        self.decoder = nn.ModuleList()
-        joined = widths[-1]
-        for level in reversed(range(downs)):
-            c_out, size = widths[level], top >> level
-            self.decoder.append(_Up(joined, c_out, config.norm, config.upsampling, size))
-            joined = 2 * c_out
-        c_out = widths[0]
-        for i in range(config.stride.bit_length() - 1):  # beyond the map's size: no skip
-            last = (top << (i + 1)) == config.side
-            c_out = 3 if last else max(c_out // 2, 16)
-            norm: Norm = "none" if last else config.norm
-            self.decoder.append(_Up(joined, c_out, norm, config.upsampling, top << (i + 1)))
-            joined = c_out
-
-    def forward(self, swapped: Tensor) -> Tensor:
-        """Translate F' [B, C, h, w] into I [B, 3, 4h, 4w] in [0, 1].
-
-        Raises:
-            ValueError: the map is not a whole multiple of the config's side.
-        """
-        cells = self.config.side // self.config.stride
-        if swapped.shape[2] % cells or swapped.shape[3] % cells:
-            raise ValueError(f"map is {tuple(swapped.shape[2:])}, want multiples of {cells}")
-        x = self.stem(swapped)
-        skips = [x]
-        for block in self.encoder:
-            x = block(x)
-            skips.append(x)
-        for i, block in enumerate(self.decoder):
-            x = block(x)
-            if i < len(self.encoder):
-                x = torch.cat([x, skips[len(skips) - 2 - i]], dim=1)
-        return _to_unit(x)
-
-
-def _judge(c_in: int, c_out: int, stride: int, norm: str) -> list[nn.Module]:
+def judge_block(c_in: int, c_out: int, stride: int, norm: str) -> list[nn.Module]:
     """Build a block of a discriminator: 4x4 convolution, normalisation, leaky ReLU."""
     conv = nn.Conv2d(c_in, c_out, 4, stride=stride, padding=1)
     if norm == "spectral":
@@ -259,9 +205,9 @@ class ImagePairDiscriminator(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(6, w, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            *_judge(w, 2 * w, 2, norm),
-            *_judge(2 * w, 4 * w, 2, norm),
-            *_judge(4 * w, 8 * w, 1, norm),
+            *judge_block(w, 2 * w, 2, norm),
+            *judge_block(2 * w, 4 * w, 2, norm),
+            *judge_block(4 * w, 8 * w, 1, norm),
             nn.Conv2d(8 * w, 1, 4, padding=1),
         )
 
@@ -283,11 +229,11 @@ class FeatureImageDiscriminator(nn.Module):
         self.image = nn.Sequential(
             nn.Conv2d(3, w, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
-            *_judge(w, 2 * w, 2, norm),
+            *judge_block(w, 2 * w, 2, norm),
         )
         self.joint = nn.Sequential(
-            *_judge(2 * w + in_channels, 4 * w, 2, norm),
-            *_judge(4 * w, 8 * w, 1, norm),
+            *judge_block(2 * w + in_channels, 4 * w, 2, norm),
+            *judge_block(4 * w, 8 * w, 1, norm),
             nn.Conv2d(8 * w, 1, 4, padding=1),
         )
 
@@ -297,6 +243,12 @@ class FeatureImageDiscriminator(nn.Module):
         if seen.shape[2:] != features.shape[2:]:  # relu2_1 and relu4_1 have other strides
             features = F.interpolate(features, size=seen.shape[2:], mode="nearest")
         return self.joint(torch.cat([seen, features.to(seen.dtype)], dim=1))  # type: ignore[no-any-return]
+
+
+class QuietConv2d(nn.Conv2d):
+    """A convolution whose answer starts near nothing, to be added to something that is near."""
+
+    start = 0.1  # of the deviation that `initialise` gives others
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
@@ -312,7 +264,8 @@ def initialise(network: nn.Module, generator: torch.Generator) -> None:
                 if is_parametrized(module):
                     _start_spectral(module, generator)
                 else:
-                    weight.normal_(0.0, (2.0 / fan_in) ** 0.5, generator=generator)
+                    scale = module.start if isinstance(module, QuietConv2d) else 1.0
+                    weight.normal_(0.0, scale * (2.0 / fan_in) ** 0.5, generator=generator)
                 if module.bias is not None:
                     module.bias.zero_()
 

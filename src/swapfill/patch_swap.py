@@ -1,5 +1,7 @@
 """Match: carry texture from the known region into the hole, in feature space (section 3.3.2).
 
+Candidates may also come from another picture, its style (Fig. 10).
+
 A 3x3 patch is named by its top left cell, so a map of h x w cells has (h - 2) x (w - 2) of them.
 *Queries* are the patches that touch the hole, *candidates* those wholly outside it.
 """
@@ -154,6 +156,26 @@ def match(features: Tensor, hole: Tensor, keys: Tensor) -> Match:
     return Match(query, place, torch.cat(scores) / norms)
 
 
+def match_between(features: Tensor, keys: Tensor) -> Match:
+    """Find, for every patch of one map, the most similar patch of another one, exactly.
+
+    Args:
+        features: what asks, [C, h, w], at least 3 x 3.
+        keys: what answers, [C, H, W], at least 3 x 3.
+
+    Returns:
+        (h - 2)(w - 2) matches in reading order; candidates are cells of `keys`.
+    """
+    features, keys = features.detach().float(), keys.detach().float()
+    inverse = patch_norms(keys).clamp(min=1e-20).reciprocal()
+    rows = (products.mul_(inverse).flatten(1).max(-1) for products in _product_rows(features, keys))
+    scores, indices = zip(*rows, strict=True)
+    index, norms = torch.cat(indices), patch_norms(features)
+    query = torch.ones_like(norms, dtype=torch.bool).nonzero()
+    place = torch.stack([index // inverse.shape[1], index % inverse.shape[1]], dim=1)
+    return Match(query, place, torch.cat(scores) / norms.flatten().clamp(min=1e-20))
+
+
 def patch_products(part: Tensor, keys: Tensor) -> Tensor:
     """Give the inner products of all patches: [C, a, b] with [C, h, w] to [a-2, b-2, h-2, w-2]."""
     return torch.stack(list(_product_rows(part, keys)))
@@ -201,24 +223,49 @@ def paste(values: Tensor, hole: Tensor, found: Match, weight: Tensor | None = No
     source[found.query[:, 0], found.query[:, 1]] = (
         found.candidate[:, 0] * width + found.candidate[:, 1]
     )
+    spread = values.new_ones(height - 2, width - 2)
+    if weight is not None:
+        spread.zero_()
+        spread[found.query[:, 0], found.query[:, 1]] = weight.to(values.dtype)
     cells = hole[0].nonzero()  # [P, 2]
+    swapped = values.clone()
+    swapped[:, cells[:, 0], cells[:, 1]] = _mean_copies(values, source, cells, spread).T
+    return swapped
+
+
+def paste_between(values: Tensor, candidate: Tensor) -> Tensor:
+    """Build a map from patches of another one; overlaps are averaged.
+
+    Args:
+        values: of the other map, [D, H, W].
+        candidate: for each patch of the map that is built, the top left cell of the patch it
+            takes, [h - 2, w - 2, 2].
+
+    Returns:
+        [D, h, w].
+    """
+    size = (candidate.shape[0] + PATCH - 1, candidate.shape[1] + PATCH - 1)
+    source = candidate[..., 0] * values.shape[2] + candidate[..., 1]
+    cells = torch.ones(size, dtype=torch.bool, device=values.device).nonzero()
+    copies = _mean_copies(values, source, cells, values.new_ones(source.shape))
+    return copies.T.reshape(-1, *size)
+
+
+def _mean_copies(values: Tensor, source: Tensor, cells: Tensor, spread: Tensor) -> Tensor:
+    """Give each of `cells` [P, 2] the mean of the copies that cover it, [P, D].
+
+    `source` is, for each patch, the cell of `values` that its copy starts at, in reading order, and
+    `spread` the weight of that copy, both [h - 2, w - 2].
+    """
+    width = values.shape[2]
     steps = torch.arange(PATCH, device=values.device)
     shift = torch.cartesian_prod(steps, steps)  # [9, 2], a cell's place in each covering patch
     corner = cells[:, None] - shift  # [P, 9, 2]
-    limit = torch.tensor([height - 3, width - 3], device=values.device)
+    limit = torch.tensor(source.shape, device=values.device) - 1
     inside = ((corner >= 0) & (corner <= limit)).all(dim=2)  # [P, 9]
     corner = corner.clamp(min=0).minimum(limit)
     taken = source[corner[..., 0], corner[..., 1]] + shift[:, 0] * width + shift[:, 1]
-    share = inside.to(values.dtype)
-    if weight is not None:
-        spread = values.new_zeros(height - 2, width - 2)
-        spread[found.query[:, 0], found.query[:, 1]] = weight.to(values.dtype)
-        share = share * spread[corner[..., 0], corner[..., 1]]
+    share = inside.to(values.dtype) * spread[corner[..., 0], corner[..., 1]]
     share = share / share.sum(dim=1, keepdim=True)
     table = values.flatten(1).T.contiguous()  # [h*w, D]
-    copies = F.embedding_bag(
-        taken.clamp(min=0), table, mode="sum", per_sample_weights=share
-    )  # [P, D]
-    swapped = values.clone()
-    swapped[:, cells[:, 0], cells[:, 1]] = copies.T
-    return swapped
+    return F.embedding_bag(taken.clamp(min=0), table, mode="sum", per_sample_weights=share)

@@ -45,6 +45,11 @@ class Piece:
     box: Box  # the smallest that holds the piece, in picture pixels
     part: Hole  # [box.height, box.width], true at the pixels to fill
 
+    def shifted(self, rows: int, columns: int) -> "Piece":
+        """The same piece, `rows` further down and `columns` further right."""
+        window = Window(self.window.top + rows, self.window.left + columns, self.window.side)
+        return Piece(window, self.box.shifted(rows, columns), self.part)
+
 
 @dataclass(frozen=True)
 class _Rule:
@@ -105,6 +110,28 @@ def plan_windows(hole: Hole, margin: int = 0) -> list[Piece]:
         window = rule.window(joint.box, int(sides[group].max()))
         pieces.append(Piece(window, joint.box, joint.part))
     return sorted(pieces, key=lambda piece: piece.window.side)
+
+
+def plan_zone(hole: Hole, margin: int = 0) -> tuple[Box, list[list[Piece]]]:
+    """Plan in the part of the picture that the windows lie in: nothing else needs a copy.
+
+    Args:
+        hole: [H, W], bool, with at least one pixel.
+        margin: as for `plan_windows`.
+
+    Returns:
+        The smallest box that holds what the windows see, and the `batches` of the pieces, their
+        windows and boxes counted from its corner. To cut from this part is to cut from the whole:
+        where a window reaches beyond the picture, it sees the picture from border to border.
+    """
+    size = (hole.shape[0], hole.shape[1])
+    pieces = plan_windows(hole, margin)
+    seen = np.array([piece.window.inside(size) for piece in pieces])
+    top, left = (int(least) for least in seen[:, :2].min(axis=0))
+    bottom, right = (int(most) for most in seen[:, 2:].max(axis=0))
+    return Box(top, left, bottom, right), [
+        [piece.shifted(-top, -left) for piece in batch] for batch in batches(pieces, size)
+    ]
 
 
 def _cut_up(whole: Component) -> list[Component]:

@@ -29,8 +29,10 @@ DEFAULT = BundleConfig(
     image2feature=Image2FeatureConfig(
         side=128, width=32, max_width=320, norm="batch", membrane=True, feature_head=True
     ),
-    feature2image={SHARED: Feature2ImageConfig(side=128, width=96, max_width=256, norm="none")},
-    fill=FillSettings(tone=1.0, bonus=0.05),
+    feature2image={
+        SHARED: Feature2ImageConfig(side=128, width=96, max_width=256, norm="none", guided=True)
+    },
+    fill=FillSettings(tone=1.5, bonus=0.05),
 )
 
 PRESETS = {preset.name: preset for preset in (DEFAULT, PAPER)}

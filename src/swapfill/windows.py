@@ -72,6 +72,22 @@ def cut_known(picture: NDArray[Any], hole: Hole, window: Window) -> tuple[Floats
     return known, missing
 
 
+def cut_phase(picture: NDArray[Any], window: Window, row: int, column: int) -> Floats:
+    """Cut out one pixel of each scale x scale square of a window: that at `row`, `column` in it.
+
+    Returns:
+        [R, R, C], float32, in the units of `picture`.
+    """
+    rows, columns = (
+        _mirrored(first, first + window.side, length)[start :: window.scale]
+        for first, start, length in (
+            (window.top, row, picture.shape[0]),
+            (window.left, column, picture.shape[1]),
+        )
+    )
+    return picture[np.ix_(rows, columns)].astype(np.float32)
+
+
 def _summed(values: NDArray[Any], scale: int) -> Floats:
     """Add up squares of scale x scale pixels, [H, W, C]."""
     # Line by line: 20 times as fast as one reduction over two axes, as NumPy has it.

@@ -1,0 +1,188 @@
+"""What filling costs: against the hole, the picture, many holes, and a folder of pictures.
+
+    python benchmarks/scaling.py [--only holes,pictures,matching,dust,folders] [--most 2048]
+
+Each case runs in a process of its own, which says how long its processor worked for each step (not
+how long it took: the machine may be shared) and the most memory it held. Pictures are drawn: the
+packaged photograph, enlarged, with noise of single pixels so that no picture compresses to nothing.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from swapfill.bundle import packaged
+from swapfill.images import Photograph, read_hole
+from swapfill.inpainter import Inpainter
+from swapfill.planning import plan_windows
+
+HOLES = (256, 512, 1024, 2048, 4096)  # sides in pixels, each in a picture three times as wide
+MEGAPIXELS = (1, 10, 30, 100)
+HOLE_IN_PICTURE = 256
+FOLDER = 24  # pictures of 512 x 512
+Report = dict[str, float]
+
+
+def draw(path: Path, side: int) -> Path:
+    """Draw a square picture, band by band."""
+    source = Image.open(packaged().parent / "assets" / "demo.jpg").convert("RGB")
+    pixels = np.asarray(source.resize((side, side), Image.Resampling.BICUBIC)).copy()
+    rng = np.random.default_rng(side)
+    for top in range(0, side, 512):
+        band = pixels[top : top + 512]
+        band[:] = np.clip(band + rng.integers(-12, 13, band.shape), 0, 255)
+    Image.fromarray(pixels).save(path, quality=92)
+    return path
+
+
+def draw_mask(path: Path, side: int, hole: int, count: int = 1) -> Path:
+    """Draw one square hole a third of the way in, or many small ones anywhere."""
+    pixels = np.zeros((side, side), np.uint8)
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        top, left = (side // 3, side // 3) if count == 1 else rng.integers(0, side - hole, 2)
+        pixels[top : top + hole, left : left + hole] = 255
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+class Meter:
+    """Processor seconds of each step, and the most memory held in it, in gigabytes."""
+
+    def __init__(self) -> None:
+        self.found: Report = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure a step."""
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+        start = time.process_time()
+        yield
+        self.found[f"{name} s"] = round(time.process_time() - start, 2)
+        status = Path("/proc/self/status").read_text()
+        peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        self.found[f"{name} GB"] = round(int(peak.split()[1]) * 1024 / 1e9, 2)
+
+
+def fill(photo: str, mask: str, matching: str = "coherent") -> Report:
+    """Measure one picture, from file to file."""
+    meter = Meter()
+    with meter.step("load"):
+        painter = Inpainter.load("default", device="cpu", matching=matching)
+    with meter.step("read"):
+        picture = Photograph.open(photo)
+        hole = read_hole(mask, picture.size)
+    pieces = plan_windows(hole)
+    meter.found["windows"] = len(pieces)
+    meter.found["largest"] = max(piece.window.side for piece in pieces)
+    with meter.step("fill"):
+        filled = painter.fill_photograph(picture, hole)
+    del picture, hole
+    with meter.step("write"):
+        filled.save(Path(photo).with_name(f"filled-{Path(photo).name}"))
+    return meter.found
+
+
+def in_child(*arguments: object) -> Report:
+    """Run `fill` in a process of its own."""
+    command = [sys.executable, __file__, "--child", *(str(argument) for argument in arguments)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: Report = json.loads(done.stdout)
+    return found
+
+
+def show(title: str, rows: Iterator[tuple[str, Report]]) -> None:
+    """Print a table in Markdown, row by row."""
+    print(f"\n### {title}\n", flush=True)
+    for number, (name, row) in enumerate(rows):
+        if number == 0:
+            print(f"| | {' | '.join(row)} |\n|---|{'--:|' * len(row)}")
+        print(f"| {name} | {' | '.join(f'{value:g}' for value in row.values())} |", flush=True)
+
+
+def holes(folder: Path, most: int) -> Iterator[tuple[str, Report]]:
+    """Measure holes of growing sides."""
+    for hole in (side for side in HOLES if side <= most):
+        side = min(3 * hole, 12_000)
+        photo = draw(folder / f"{side}.jpg", side)
+        yield f"{hole} px", in_child(photo, draw_mask(folder / "mask.png", side, hole))
+
+
+def pictures(folder: Path, most: int) -> Iterator[tuple[str, Report]]:
+    """Measure one hole in growing pictures."""
+    for million in MEGAPIXELS:
+        side = round((million * 1e6) ** 0.5)
+        photo = draw(folder / f"{side}.jpg", side)
+        mask = draw_mask(folder / "mask.png", side, HOLE_IN_PICTURE)
+        yield f"{million} MP", in_child(photo, mask)
+
+
+def matchings(folder: Path, most: int) -> Iterator[tuple[str, Report]]:
+    """Measure carried matches beside the paper's exact search at every scale."""
+    for hole in (side for side in (128, 256, 512) if side <= most):
+        photo = draw(folder / f"{3 * hole}.jpg", 3 * hole)
+        mask = draw_mask(folder / "mask.png", 3 * hole, hole)
+        for matching in ("coherent", "literal"):
+            yield f"{hole} px, {matching}", in_child(photo, mask, matching)
+
+
+def dust(folder: Path, most: int) -> Iterator[tuple[str, Report]]:
+    """Measure hundreds of small holes in one picture."""
+    for count in (1, 100, 400):
+        photo = draw(folder / "dust.jpg", 2000)
+        yield f"{count} holes", in_child(photo, draw_mask(folder / "mask.png", 2000, 9, count))
+
+
+def folders(folder: Path, most: int) -> Iterator[tuple[str, Report]]:
+    """Measure a folder's throughput by the clock: one process after the other, and two."""
+    photos = folder / "photos"
+    photos.mkdir()
+    for number in range(FOLDER):
+        draw(photos / f"{number}.jpg", 512)
+    mask = draw_mask(folder / "mask.png", 512, 120)
+    for jobs in (1, 2, 1, 2):
+        out = tempfile.mkdtemp(dir=folder)
+        command = [sys.executable, "-m", "swapfill", "inpaint", str(photos), str(mask), "-o", out]
+        command += ["--json", "--device", "cpu", "--jobs", str(jobs)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        seconds = json.loads(done.stdout)["seconds"]
+        yield f"--jobs {jobs}", {"seconds": seconds, "pictures/s": round(FOLDER / seconds, 3)}
+
+
+CASES: dict[str, tuple[str, Callable[[Path, int], Iterator[tuple[str, Report]]]]] = {
+    "holes": ("The hole's side", holes),
+    "pictures": (f"The picture's size, with a hole of {HOLE_IN_PICTURE} px", pictures),
+    "matching": ("Carried matches and exact search", matchings),
+    "dust": ("Holes of 9 px in 4 MP", dust),
+    "folders": (f"A folder of {FOLDER} pictures of 512 x 512, a hole of 120 px each", folders),
+}
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default=",".join(CASES))
+    parser.add_argument("--most", type=int, default=max(HOLES), help="the largest hole's side")
+    parser.add_argument("--child", nargs="+", metavar="FILE", help=argparse.SUPPRESS)
+    asked: Any = parser.parse_args()
+    if asked.child:
+        print(json.dumps(fill(*asked.child)))
+        return
+    for name in asked.only.split(","):
+        title, rows = CASES[name]
+        with tempfile.TemporaryDirectory() as folder:
+            show(title, rows(Path(folder), asked.most))
+
+
+if __name__ == "__main__":
+    main()

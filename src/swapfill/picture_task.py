@@ -1,0 +1,196 @@
+"""One picture of a folder, from file to file, unless it is done already."""
+
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Condition
+from typing import Any, Literal, NamedTuple
+
+from PIL import Image
+
+from swapfill import bundle
+from swapfill.decoding import MAX_PIXELS
+from swapfill.errors import ImageError, MaskError, OutputError, SwapfillError
+from swapfill.files import write_bytes_atomically
+from swapfill.folders import Folders
+from swapfill.images import Photograph, read_hole
+from swapfill.inpainter import Inpainter
+from swapfill.journal import Entry
+from swapfill.receipts import Receipts
+
+log = logging.getLogger(__name__)
+
+
+class Task(NamedTuple):
+    """A picture to do: its name, and what the journal knows of it."""
+
+    name: str
+    known: Entry | None = None
+
+
+class Outcome(NamedTuple):
+    """What came of a task: an entry where it is done or was, else an error in one line."""
+
+    name: str
+    status: Literal["done", "skipped", "failed"]
+    entry: Entry | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class How:
+    """How every picture of a run is filled.
+
+    Attributes:
+        model: a packaged model's name or a bundle's folder.
+        options: what `Inpainter.load` takes beside it: engine, device, precision, settings.
+        fit_mask: bring masks of another size to that of their pictures.
+        quality: of JPEG and WebP, 1 to 100; None keeps that of the picture.
+        force: do again what is done.
+        receipts: where to leave a receipt for each picture that is done, for a worker that may be
+            lost before its outcome is told.
+    """
+
+    model: str = "default"
+    options: dict[str, Any] = field(default_factory=dict)
+    fit_mask: bool = False
+    quality: int | None = None
+    force: bool = False
+    receipts: Receipts | None = None
+
+    def load(self) -> Inpainter:
+        """Load the model; raises what `Inpainter.load` does."""
+        return Inpainter.load(self.model, **self.options)
+
+
+class PictureWorker:
+    """Does tasks, from any number of threads; a fault of one picture is that task's outcome.
+
+    Args:
+        painter: fills; to be shared where threads share the worker.
+        folders: where pictures, masks and results are.
+        how: what else there is to know.
+    """
+
+    def __init__(self, painter: Inpainter, folders: Folders, how: How) -> None:
+        self._painter, self._folders, self._how = painter, folders, how
+        sums = bundle.find(how.model) / bundle.SUMS
+        self._settings = {
+            "model": hashlib.sha256(sums.read_bytes()).hexdigest(),
+            "settings": painter.settings.model_dump(mode="json"),
+            "fit_mask": how.fit_mask,
+            "quality": how.quality,
+        }
+        self._room = _Room(MAX_PIXELS)
+
+    def __call__(self, task: Task) -> Outcome:
+        """Fill a picture, or tell that it is done."""
+        try:
+            return self._do(task)
+        except SwapfillError as error:
+            return Outcome(task.name, "failed", error=str(error))
+        except Exception as error:  # ours, but no reason to leave a million others undone
+            log.debug("%s", task.name, exc_info=True)
+            said = " ".join(f"{type(error).__name__} {error}".split())
+            return Outcome(task.name, "failed", error=f"{task.name}: a fault of ours: {said}")
+
+    def _do(self, task: Task) -> Outcome:
+        photo, mask = self._folders.photos / task.name, self._folders.mask_of(task.name)
+        output = self._folders.output / task.name
+        seen = _read(photo, ImageError)
+        masked = None if mask is None else _read(mask, MaskError)
+        source = self._digest(seen, masked)
+        known = task.known
+        if known and known.source == source and not self._how.force and _is(output, known.result):
+            return Outcome(task.name, "skipped", known)
+        receipts = self._how.receipts
+        left = receipts.read(task.name) if receipts else None
+        if left and left.source == source and _is(output, left.result):
+            return Outcome(task.name, "done", left)
+        with self._room.for_pixels(_pixels_of(seen)):
+            content = self._filled(seen, photo, masked, mask, output)
+        _make_folder(output.parent)
+        entry = Entry(source, hashlib.sha256(content).hexdigest())
+        if receipts:
+            receipts.write(task.name, entry)
+        write_bytes_atomically(output, content)
+        return Outcome(task.name, "done", entry)
+
+    def _filled(
+        self, seen: bytes, photo: Path, masked: bytes | None, mask: Path | None, output: Path
+    ) -> bytes:
+        picture = Photograph.from_bytes(seen, str(photo))
+        if masked is None:
+            hole = picture.hole_from_alpha()
+        else:
+            hole = read_hole(masked, picture.size, fit=self._how.fit_mask, name=str(mask))
+        try:
+            filled = self._painter.fill_photograph(picture, hole, opaque=mask is None)
+        except MaskError as error:  # says nothing of the file
+            raise MaskError(f"{mask or photo}: {error}") from error
+        form = picture.format  # by its content: a PNG that is called .jpg stays a PNG
+        del picture, hole  # of a large picture, what encoding needs room for
+        return filled.to_bytes(form, quality=self._how.quality, name=str(output))
+
+    def _digest(self, seen: bytes, masked: bytes | None) -> str:
+        parts = {
+            "photo": hashlib.sha256(seen).hexdigest(),
+            "mask": None if masked is None else hashlib.sha256(masked).hexdigest(),
+        }
+        whole = json.dumps(parts | self._settings, sort_keys=True)
+        return hashlib.sha256(whole.encode()).hexdigest()
+
+
+class _Room:
+    """Lets pictures in as long as their pixels together are few enough; one alone always."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._taken, self._changed = most, 0, Condition()
+
+    @contextmanager
+    def for_pixels(self, count: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken or self._taken + count <= self._most)
+            self._taken += count
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= count
+                self._changed.notify_all()
+
+
+def _pixels_of(content: bytes) -> int:
+    """Read from a header how large a picture is; guess where Pillow does not know the kind."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.width * image.height
+    except Exception:  # whatever is wrong is said when it is decoded
+        return len(content)
+
+
+def _read(path: Path, kind: type[ImageError] | type[MaskError]) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise kind(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _is(path: Path, digest: str) -> bool:
+    """Tell whether a file is there and has this SHA-256."""
+    try:
+        return bundle.sha256(path) == digest
+    except OSError:
+        return False
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made: {error.strerror or error}") from error
