@@ -1,6 +1,6 @@
 BIN ?= .venv/bin
 
-.PHONY: all setup check test
+.PHONY: all setup check test ray
 
 all: check test
 
@@ -12,3 +12,9 @@ check:
 
 test:
 	$(BIN)/python -m pytest
+
+# Ray brings 120 MB of wheels, so that it is no part of `setup`: its tests are skipped without it.
+ray:
+	$(BIN)/pip install -e '.[ray]'
+	$(BIN)/python -m pytest tests/test_ray_crew.py
+	$(BIN)/python -m pytest tests/test_ray_serve.py
