@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from swapfill.coherence import agree, carry
+from swapfill.coherence import Shortlist, agree, carry
 from swapfill.patch_swap import Match
 
 
@@ -15,6 +15,22 @@ def similarities(seed: int, queries: tuple[int, int], candidates: tuple[int, int
 
 def everyone(similarity: Tensor) -> Tensor:
     return torch.ones(similarity.shape[:2], dtype=torch.bool)
+
+
+def listed(similarity: Tensor, asked: Tensor, count: int | None = None) -> Shortlist:
+    """The `count` best candidates of [a, b, h, w], all of them unless told, of who is asked."""
+    flat = similarity.flatten(2)[asked]
+    index = flat.topk(count or flat.shape[1], dim=1).indices.sort(dim=1).values
+    return Shortlist(asked.nonzero(), index, flat.gather(1, index), similarity.shape[3])
+
+
+def chosen_of(
+    similarity: Tensor, asked: Tensor, bonus: float, sweeps: int, count: int | None = None
+) -> Tensor:
+    """The choices as a map, [a, b]; -1 where nobody asked."""
+    chosen = torch.full(asked.shape, -1)
+    chosen[asked] = agree(listed(similarity, asked, count), bonus, sweeps)
+    return chosen
 
 
 def value(similarity: Tensor, chosen: Tensor, bonus: float) -> float:
@@ -36,8 +52,8 @@ def value(similarity: Tensor, chosen: Tensor, bonus: float) -> float:
 def test_without_a_bonus_each_query_takes_its_own_best(seed: int) -> None:
     similarity = similarities(seed, (3, 4), (4, 5))
     wanted = similarity.flatten(2).argmax(dim=-1)
-    assert torch.equal(agree(similarity, everyone(similarity), 0.0, 5), wanted)
-    assert torch.equal(agree(similarity, everyone(similarity), 0.3, 0), wanted)
+    assert torch.equal(chosen_of(similarity, everyone(similarity), 0.0, 5), wanted)
+    assert torch.equal(chosen_of(similarity, everyone(similarity), 0.3, 0), wanted)
 
 
 @pytest.mark.parametrize("upright", [False, True])
@@ -49,8 +65,8 @@ def test_two_neighbours_agree_if_the_bonus_outweighs_what_it_costs(upright: bool
     if upright:
         similarity = similarity.permute(1, 0, 3, 2).contiguous()
     asked = everyone(similarity)
-    assert agree(similarity, asked, 0.19, 3).flatten().tolist() == [2, 0]
-    assert agree(similarity, asked, 0.21, 3).flatten().tolist() == [2, 3]
+    assert chosen_of(similarity, asked, 0.19, 3).flatten().tolist() == [2, 0]
+    assert chosen_of(similarity, asked, 0.21, 3).flatten().tolist() == [2, 3]
 
 
 def test_a_bonus_goes_to_the_same_offset_only_never_to_the_same_place() -> None:
@@ -58,8 +74,8 @@ def test_a_bonus_goes_to_the_same_offset_only_never_to_the_same_place() -> None:
     similarity[0, 0, 0] = torch.tensor([0.0, 0.0, 1.0, 0.0])
     similarity[0, 1, 0] = torch.tensor([0.5, 0.4, 0.45, 0.3])
     # right of candidate 2 is 3; staying at 2, or stepping back to 1, is no agreement
-    assert agree(similarity, everyone(similarity), 0.15, 3).flatten().tolist() == [2, 0]
-    assert agree(similarity, everyone(similarity), 0.25, 3).flatten().tolist() == [2, 3]
+    assert chosen_of(similarity, everyone(similarity), 0.15, 3).flatten().tolist() == [2, 0]
+    assert chosen_of(similarity, everyone(similarity), 0.25, 3).flatten().tolist() == [2, 3]
 
 
 @pytest.mark.parametrize("bonus", [0.1, 0.4, 1.0])
@@ -71,7 +87,7 @@ def test_is_exact_along_a_row(bonus: float, seed: int) -> None:
         value(similarity, torch.tensor([choice]), bonus)
         for choice in itertools.product(range(6), repeat=4)
     ]
-    found = agree(similarity, everyone(similarity), bonus, 8)
+    found = chosen_of(similarity, everyone(similarity), bonus, 8)
     assert value(similarity, found, bonus) == pytest.approx(max(tried))
 
 
@@ -80,7 +96,7 @@ def test_is_exact_along_a_row(bonus: float, seed: int) -> None:
 def test_is_never_worse_than_each_for_itself_over_a_square(bonus: float, seed: int) -> None:
     similarity = similarities(seed, (4, 4), (5, 5))
     alone = similarity.flatten(2).argmax(dim=-1)
-    found = agree(similarity, everyone(similarity), bonus, 12)
+    found = chosen_of(similarity, everyone(similarity), bonus, 12)
     assert value(similarity, found, bonus) >= value(similarity, alone, bonus)
 
 
@@ -91,14 +107,14 @@ def test_one_whole_piece_is_copied_where_noise_hides_it() -> None:
         similarity[y, x, y + 3, x + 2] = 0.45
     wanted = [(y + 3) * 8 + x + 2 for y in range(4) for x in range(4)]
     assert similarity.flatten(2).argmax(dim=-1).flatten().tolist() != wanted
-    assert agree(similarity, everyone(similarity), 0.1, 8).flatten().tolist() == wanted
+    assert chosen_of(similarity, everyone(similarity), 0.1, 8).flatten().tolist() == wanted
 
 
 def test_an_opinion_travels_one_query_a_sweep_at_least() -> None:
     """A sure query at one end decides for those that see no difference."""
     similarity = torch.zeros(1, 6, 1, 9)
     similarity[0, 0, 0, 2] = 1.0
-    found = agree(similarity, everyone(similarity), 0.1, 6)
+    found = chosen_of(similarity, everyone(similarity), 0.1, 6)
     assert found.flatten().tolist() == [2, 3, 4, 5, 6, 7]
 
 
@@ -107,7 +123,7 @@ def test_candidates_that_are_not_allowed_are_never_chosen() -> None:
     barred = torch.zeros(4, 4, dtype=torch.bool)
     barred[1:3, 1:3] = True
     for low in (-1e30, -10.0, -torch.inf):
-        chosen = agree(similarity.masked_fill(barred, low), everyone(similarity), 0.5, 8)
+        chosen = chosen_of(similarity.masked_fill(barred, low), everyone(similarity), 0.5, 8)
         assert not barred.flatten()[chosen].any()
 
 
@@ -117,17 +133,40 @@ def test_queries_that_are_not_asked_say_nothing() -> None:
     similarity[0, 1, 0] = torch.tensor([0.0, 0.0, 0.1, 0.0])
     similarity[0, 2, 0] = torch.tensor([0.0, 0.0, 0.0, 0.1])
     asked = torch.tensor([[False, True, True]])
-    assert agree(similarity, asked, 0.4, 4)[0, 1:].tolist() == [2, 3]
+    assert chosen_of(similarity, asked, 0.4, 4)[0, 1:].tolist() == [2, 3]
     # and none, asked or not, is carried past one: the first and the third do not know each other
     alone = torch.tensor([[True, False, True]])
-    assert agree(similarity, alone, 0.4, 4)[0, [0, 2]].tolist() == [0, 3]
+    assert chosen_of(similarity, alone, 0.4, 4)[0, [0, 2]].tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_list_of_all_that_can_win_is_as_good_as_all(seed: int) -> None:
+    """Each neighbour adds a bonus at most: what is four of them below the best neither wins nor
+    speaks."""
+    similarity, bonus = similarities(seed, (5, 5), (12, 12)), 0.05
+    flat = similarity.flatten(2)
+    count = int((flat >= flat.amax(dim=2, keepdim=True) - 4 * bonus).sum(dim=2).max())
+    assert count < flat.shape[2] // 2
+    asked = everyone(similarity)
+    few = chosen_of(similarity, asked, bonus, 12, count)
+    assert torch.equal(few, chosen_of(similarity, asked, bonus, 12))
+    assert not torch.equal(few, flat.argmax(dim=-1))
+
+
+def test_the_end_of_a_row_does_not_touch_the_start_of_the_next() -> None:
+    """Candidate 3 lies right of candidate 2 in reading order, but in the next row of three."""
+    similarity = torch.zeros(1, 2, 2, 3)
+    similarity[0, 0].view(-1)[2] = 1.0
+    similarity[0, 1].view(-1)[[3, 5]] = torch.tensor([0.8, 0.9])
+    assert chosen_of(similarity, everyone(similarity), 0.3, 4).tolist() == [[2, 5]]
 
 
 def test_what_comes_in_is_left_as_it_was() -> None:
     similarity = similarities(0, (3, 3), (4, 4))
-    before = similarity.clone()
-    agree(similarity, everyone(similarity), 0.5, 3)
-    assert torch.equal(similarity, before)
+    given = listed(similarity, everyone(similarity))
+    before = given.similarity.clone()
+    agree(given, 0.5, 3)
+    assert torch.equal(given.similarity, before)
 
 
 def matches(pairs: dict[tuple[int, int], tuple[int, int]]) -> Match:

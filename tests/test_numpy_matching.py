@@ -4,13 +4,13 @@ import torch
 
 from swapfill import coherence, matching
 from swapfill import patch_swap as of_torch
-from swapfill.engines import numpy_matching
 from swapfill.engines.numpy_matching import (
     agree,
     carried_match,
     cells_of,
     coherent_match,
     pixels_of,
+    shortlist,
 )
 from swapfill.engines.numpy_swap import Match, touching
 
@@ -54,23 +54,24 @@ def test_coherent_matches_are_those_of_torch(ragged: bool, asked: str) -> None:
     assert (alone.candidate != found.candidate).any()  # the bonus had a say
 
 
-def test_a_map_too_large_to_agree_on_is_matched_query_by_query(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    alone = coherent_match(features(20), hole(20, ragged=False), None, 0.0)
-    monkeypatch.setattr(numpy_matching, "_MOST_SIMILARITIES", 1)
-    found = coherent_match(features(20), hole(20, ragged=False), None, 0.5)
-    assert (found.candidate == alone.candidate).mean() > 0.9  # cosines of patches, not of cells
+@pytest.mark.parametrize("count", [1, 7, 10_000])
+def test_lists_are_those_of_torch(count: int) -> None:
+    missing, own, expected = hole(20, ragged=True), features(20), features(20, seed=1)
+    found = shortlist(expected, missing, own, count)
+    wanted = matching.shortlist(theirs(expected), theirs(missing)[None], theirs(own), count)
+    assert found.width == wanted.width == 18
+    assert found.index.shape[1] == min(count, int((~touching(missing)).sum()))
+    np.testing.assert_array_equal(found.query, wanted.query.numpy())
+    np.testing.assert_array_equal(found.index, wanted.index.numpy())
+    np.testing.assert_allclose(found.similarity, wanted.similarity.numpy(), atol=1e-5)
 
 
 def test_messages_are_those_of_torch_bit_for_bit() -> None:
-    rng = np.random.default_rng(0)
-    similarity = rng.random((4, 5, 6, 7), dtype=np.float32)
-    asked = rng.random((4, 5)) > 0.2
+    found = shortlist(features(20), hole(20, ragged=True), features(20, seed=1), 9)
+    same = coherence.Shortlist(*(theirs(part) for part in found[:3]), found.width)
     for sweeps in (1, 3):
-        found = agree(similarity, asked, np.float32(0.2), sweeps)
-        wanted = coherence.agree(theirs(similarity), theirs(asked), 0.2, sweeps)
-        np.testing.assert_array_equal(found, wanted.numpy())
+        wanted = coherence.agree(same, 0.2, sweeps)
+        np.testing.assert_array_equal(agree(found, np.float32(0.2), sweeps), wanted.numpy())
 
 
 @pytest.mark.parametrize("ragged", [False, True])

@@ -40,6 +40,26 @@ def test_the_graph_answers_as_the_network_does(kind: dict[str, Any], tmp_path: P
         np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("times", [2, 4])
+def test_a_network_of_any_side_guesses_at_multiples_of_its_own(times: int, tmp_path: Path) -> None:
+    config = Image2FeatureConfig(side=16, width=4, max_width=8, membrane=True, feature_head=True)
+    assert [config.side_for(side) for side in (8, 16, 31, 32, 100)] == [16, 16, 16, 32, 64]
+    network = build_image2feature(config)
+    graph = image2feature(config, store(network, tmp_path / "image2feature.safetensors"))
+    side = 16 * times
+    image = np.random.default_rng(0).random((1, 3, side, side), dtype=np.float32)
+    hole = np.zeros((1, 1, side, side), bool)
+    hole[..., : side // 2, 2:] = True  # whole cells of the pyramid are missing
+    found = run_graph(graph, {"incomplete": image, "hole": hole})
+    wanted = network(torch.from_numpy(image), torch.from_numpy(hole))
+    for mine, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-5)
+
+
+def test_one_that_answers_the_centre_guesses_at_its_own_side_alone() -> None:
+    assert Image2FeatureConfig(side=16, mask_aware=False).side_for(64) == 16
+
+
 def test_where_nothing_is_known_it_answers_as_the_network_does(tmp_path: Path) -> None:
     config = Image2FeatureConfig(side=16, width=4, max_width=8, membrane=True, norm="none")
     network = build_image2feature(config)

@@ -37,10 +37,12 @@ def test_the_papers_ladder_doubles_up_to_the_window() -> None:
     assert ladder(2048, literal) == (128, 256, 512, 1024, 2048)
 
 
-def test_coherent_matching_needs_the_first_and_the_last_scale_alone() -> None:
-    assert ladder(512, FillSettings()) == (128, 512)
+def test_coherent_matching_needs_the_scale_it_asks_at_and_the_last_alone() -> None:
+    assert ladder(1024, FillSettings()) == (256, 1024)
+    assert ladder(512, FillSettings()) == (256, 512)
+    assert ladder(256, FillSettings()) == (256,)
     assert ladder(128, FillSettings()) == (128,)
-    assert ladder(512, FillSettings(scales=(256, 512))) == (256, 512)
+    assert ladder(512, FillSettings(scales=(128, 512))) == (128, 512)
 
 
 @pytest.mark.parametrize("matching", MATCHINGS)
@@ -141,8 +143,9 @@ def test_guided_the_tone_is_the_guesss_before_the_translation_and_after() -> Non
     known = np.where(hole[..., None], 0, picture)[None]
     image, missing = engine.put(known, hole[None])
     settings = FillSettings(tone=3.0)
-    plain = carry_pieces(engine, image, missing, (128, 256), FillSettings())
-    toned = carry_pieces(engine, image, missing, (128, 256), settings)
+    scales = ladder(256, settings)
+    plain = carry_pieces(engine, image, missing, scales, FillSettings())
+    toned = carry_pieces(engine, image, missing, scales, settings)
     wanted = engine.align_tone(plain.swapped.pixels, plain.guess, 3.0)
     wanted = engine.composite(missing, wanted, plain.swapped.pixels)
     np.testing.assert_array_equal(toned.swapped.pixels.numpy(), wanted.numpy())

@@ -98,3 +98,14 @@ def test_parameters_are_counted_and_statistics_are_not() -> None:
     assert parameter_count(network()) == (3 * 4 * 9 + 4) + (4 + 4) + (4 + 1)
     frozen = network().requires_grad_(False)
     assert parameter_count(frozen) == parameter_count(network())
+
+
+def test_what_does_not_fit_half_precision_is_kept_whole(tmp_path: Path) -> None:
+    """A variance of infinity would turn its channel off."""
+    norm = nn.BatchNorm2d(2)
+    assert norm.running_var is not None
+    norm.running_var.copy_(torch.tensor([1.5, 1e5]))
+    save_from(norm, tmp_path / "norm.safetensors", half=True)
+    kept = read_tensors(tmp_path / "norm.safetensors")
+    assert kept["running_var"].tolist() == [1.5, 1e5]
+    assert kept["weight"].dtype == torch.float16

@@ -4,6 +4,8 @@ Not in the paper: there each query takes its own best candidate, neighbours pick
 disagree, and the mean over nine copies blurs again.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -12,48 +14,76 @@ from swapfill.patch_swap import Match
 NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
-def agree(similarity: Tensor, asked: Tensor, bonus: float, sweeps: int) -> Tensor:
+class Shortlist(NamedTuple):
+    """What each query may take: its best candidates, of all that are allowed.
+
+    `query` is [N, 2], cells. `index` is [N, K], candidates in reading order on a map of `width`
+    patches a row, rising along K; `similarity` is [N, K].
+    """
+
+    query: Tensor
+    index: Tensor
+    similarity: Tensor
+    width: int
+
+
+def agree(listed: Shortlist, bonus: float, sweeps: int) -> Tensor:
     """Choose a candidate for each query: similar, and next to what its neighbours choose.
 
     Maximises the sum of similarities plus `bonus` for each pair of neighbouring queries whose
     candidates are neighbours in the same way (a Potts model on offsets), by max-product belief
     propagation. A pair that disagrees just forgoes the bonus, so borders between pieces are free
-    to lie anywhere.
+    to lie anywhere. A candidate more than four bonuses below its query's best can never win nor
+    speak, so that a list which holds all others is as good as all of them.
 
     Args:
-        similarity: [a, b, h, w] of the queries of an a x b box with every candidate; -inf or very
-            low where a candidate is not allowed.
-        asked: [a, b], bool; the queries that matter. Others neither speak nor listen.
+        listed: the queries and their candidates.
         bonus: in units of similarity.
-        sweeps: how far an opinion travels, in queries; each costs eight passes over `similarity`.
+        sweeps: how far an opinion travels, in queries.
 
     Returns:
-        The index of the candidate in reading order, [a, b].
+        The index of each query's candidate in reading order, [N].
     """
-    belief = similarity.clone()
-    messages = {step: torch.zeros_like(similarity) for step in NEIGHBOURS}
-    speaks = asked[:, :, None, None].to(similarity)
+    belief = listed.similarity.clone()
+    links = {step: _links(listed, step) for step in NEIGHBOURS}
+    messages = {step: torch.zeros_like(belief) for step in NEIGHBOURS}
+    says = belief.new_zeros(belief.numel() + 1)  # the last is what nobody says
     for _ in range(sweeps):
         for step in NEIGHBOURS:
-            back = (-step[0], -step[1])
-            # What each node would say to its neighbour at `step`, without what that one told it.
-            told = belief - messages[back]
-            best = told.amax(dim=(2, 3), keepdim=True)
+            # What each query would tell its neighbour at `step`, without what that one told it.
+            told = belief - messages[(-step[0], -step[1])]
+            best = told.amax(dim=1, keepdim=True)
             # relative to its best: bonus if the neighbour continues it, 0 if it goes its own way
-            says = (told - best + bonus).clamp_(min=0.0).mul_(speaks)
-            heard = _shift(says, step)
+            torch.clamp(told - best + bonus, min=0.0, out=says[:-1].view_as(told))
+            heard = says[links[step]]
             belief += heard - messages[step]
             messages[step] = heard
-    return belief.flatten(2).argmax(dim=-1)
+    chosen = belief.argmax(dim=1, keepdim=True)
+    return listed.index.gather(1, chosen)[:, 0]
 
 
-def _shift(says: Tensor, step: tuple[int, int]) -> Tensor:
-    """Move messages one query along `step`, and their candidates one cell the same way."""
-    out = torch.zeros_like(says)
-    to_y, from_y = spans(step[0])
-    to_x, from_x = spans(step[1])
-    out[to_y, to_x, to_y, to_x] = says[from_y, from_x, from_y, from_x]
-    return out
+def _links(listed: Shortlist, step: tuple[int, int]) -> Tensor:
+    """Find who speaks to each query and candidate along `step`: [N, K] of flat places.
+
+    It is the query one step back, about the candidate one step back; where there is none, the place
+    after the last.
+    """
+    query, index, _, width = listed
+    size = query.amax(dim=0) + 1
+    rows = torch.full([int(n) for n in size], -1, device=query.device)
+    rows[query[:, 0], query[:, 1]] = torch.arange(len(query), device=query.device)
+    before = query - torch.tensor(step, device=query.device)
+    held = before.clamp(min=0).minimum(size - 1)
+    speaker = rows[held[:, 0], held[:, 1]]
+    speaker = torch.where((held == before).all(dim=1), speaker, -1)[:, None]
+    column = index % width - step[1]
+    wanted = index - step[0] * width - step[1]
+    span = int(index.max()) + width + 2  # a row's own range of numbers
+    sought = speaker * span + wanted
+    table = (torch.arange(len(query), device=query.device)[:, None] * span + index).flatten()
+    place = torch.searchsorted(table, sought.clamp(min=0)).clamp(max=len(table) - 1)
+    there = (table[place] == sought) & (speaker >= 0) & (column >= 0) & (column < width)
+    return torch.where(there & (wanted >= 0), place, len(table))
 
 
 def spans(step: int) -> tuple[slice, slice]:

@@ -81,6 +81,16 @@ class Image2FeatureConfig(Settings):
     feature_head: bool = False  # also predict the features of the hole, at a quarter of the side
     bottleneck: Positive = 4000  # numbers a picture is squeezed into; the context encoder only
 
+    @property
+    def any_side(self) -> bool:
+        """Whether it guesses at `side` times any power of two as well: it is convolutional."""
+        return self.kind == "unet" and self.mask_aware
+
+    def side_for(self, side: int) -> int:
+        """Give the side at which it guesses for a picture of `side` pixels: the nearest below."""
+        times = side // self.side if self.any_side else 1
+        return self.side << max(times.bit_length() - 1, 0)
+
     @model_validator(mode="after")
     def _rules(self) -> Self:
         _power_of_two(self.side, "side", 16)

@@ -11,19 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from swapfill.alignment import align
-from swapfill.coherence import agree, carry, nearest
+from swapfill.coherence import Shortlist, agree, carry, nearest
 from swapfill.patch_swap import (
     PATCH,
     Match,
     candidates,
-    match,
     paste,
-    patch_products,
+    product_rows,
     touching,
 )
 
-# Similarities of all queries with all candidates that `agree` may hold; above, each is on its own.
-_MOST_SIMILARITIES = 30_000_000
+_LISTED = 128  # candidates of each query that `agree` chooses from
 _SWEEPS = 12
 
 
@@ -41,22 +39,39 @@ def coherent_match(features: Tensor, hole: Tensor, expected: Tensor | None, bonu
     """
     unit = F.normalize(features.float(), dim=0)
     asks = unit if expected is None else torch.where(hole, expected.float(), unit)
+    listed = shortlist(asks, hole, unit, _LISTED)
+    index = agree(listed, bonus, _SWEEPS)
+    score = listed.similarity[listed.index == index[:, None]]
+    place = torch.stack([index // listed.width, index % listed.width], dim=1)
+    return Match(listed.query, place, score)
+
+
+def shortlist(asks: Tensor, hole: Tensor, unit: Tensor, count: int) -> Shortlist:
+    """List the `count` candidates that are nearest to each query of one map, exactly.
+
+    Args:
+        asks: what each cell asks for, [C, h, w]; known cells ask for themselves.
+        hole: r, [1, h, w], bool, with at least one cell.
+        unit: the cells' unit features, [C, h, w].
+        count: fewer where there are fewer.
+
+    Raises:
+        NoKnownPatchError: there is no candidate.
+    """
     valid, asked = candidates(hole), touching(hole)
+    count = min(count, int(valid.sum()))
+    penalty = torch.zeros_like(valid, dtype=unit.dtype).masked_fill_(~valid, -1e30)
     rows, columns = asked.any(dim=1).nonzero()[:, 0], asked.any(dim=0).nonzero()[:, 0]
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     left, right = int(columns[0]), int(columns[-1]) + 1
-    if (bottom - top) * (right - left) * valid.numel() > _MOST_SIMILARITIES:
-        return match(asks, hole, unit)
     part = asks[:, top : bottom + PATCH - 1, left : right + PATCH - 1]
-    similarity = patch_products(part, unit) / PATCH**2
-    similarity.masked_fill_(~valid, -10.0)
-    here = asked[top:bottom, left:right]
-    chosen = agree(similarity, here, bonus, _SWEEPS)
-    query = here.nonzero()
-    index = chosen[here]
-    place = torch.stack([index // valid.shape[1], index % valid.shape[1]], dim=1)
-    score = similarity.flatten(2)[query[:, 0], query[:, 1], index]
-    return Match(query + torch.tensor([top, left], device=hole.device), place, score)
+    indices, scores = [], []
+    for row, products in enumerate(product_rows(part, unit), start=top):
+        nearest_ones = (products[asked[row, left:right]] + penalty).flatten(1).topk(count)
+        index, order = nearest_ones.indices.sort(dim=1)
+        indices.append(index)
+        scores.append(nearest_ones.values.gather(1, order) / PATCH**2)
+    return Shortlist(asked.nonzero(), torch.cat(indices), torch.cat(scores), valid.shape[1])
 
 
 def carried_match(coarse: Match, features: Tensor, hole: Tensor, factor: int) -> Match:

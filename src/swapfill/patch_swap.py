@@ -142,7 +142,7 @@ def match(features: Tensor, hole: Tensor, keys: Tensor) -> Match:
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     part = features[:, top : bottom + PATCH - 1, left : right + PATCH - 1]
     queries, chosen, scores = [], [], []
-    for row, products in enumerate(_product_rows(part, keys), start=top):
+    for row, products in enumerate(product_rows(part, keys), start=top):
         score = torch.addcmul(penalty, products, inverse, out=products).flatten(1)
         best, index = score.max(dim=-1)  # [columns]
         here = asked[row, left:right]
@@ -168,7 +168,7 @@ def match_between(features: Tensor, keys: Tensor) -> Match:
     """
     features, keys = features.detach().float(), keys.detach().float()
     inverse = patch_norms(keys).clamp(min=1e-20).reciprocal()
-    rows = (products.mul_(inverse).flatten(1).max(-1) for products in _product_rows(features, keys))
+    rows = (products.mul_(inverse).flatten(1).max(-1) for products in product_rows(features, keys))
     scores, indices = zip(*rows, strict=True)
     index, norms = torch.cat(indices), patch_norms(features)
     query = torch.ones_like(norms, dtype=torch.bool).nonzero()
@@ -176,13 +176,16 @@ def match_between(features: Tensor, keys: Tensor) -> Match:
     return Match(query, place, torch.cat(scores) / norms.flatten().clamp(min=1e-20))
 
 
-def patch_products(part: Tensor, keys: Tensor) -> Tensor:
-    """Give the inner products of all patches: [C, a, b] with [C, h, w] to [a-2, b-2, h-2, w-2]."""
-    return torch.stack(list(_product_rows(part, keys)))
+def product_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
+    """Give the inner products of the patches of `part` with those of `keys`.
 
+    Args:
+        part: [C, a, b].
+        keys: [C, h, w].
 
-def _product_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
-    """Give `patch_products` a row of patches at a time, [b - 2, h - 2, w - 2]: 4 MB at 512 px."""
+    Yields:
+        [b - 2, h - 2, w - 2], for each of a - 2 rows of patches: 4 MB at 512 px.
+    """
     height, width = keys.shape[1:]
     # As a channels_last 1x1 convolution: oneDNN's kernel, 2.3 x MKL's `@` in fp32 on AMD.
     weight = keys.flatten(1).T.contiguous()[:, :, None, None]

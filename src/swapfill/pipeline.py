@@ -10,6 +10,7 @@ from swapfill.config import COARSEST, FillSettings
 from swapfill.engines.interface import Engine, Query, Swapped
 
 Array = TypeVar("Array")
+_MATCHED = 256  # pixels; the side at which coherent matching asks
 
 
 class Start(NamedTuple):
@@ -40,16 +41,18 @@ class Pieces(NamedTuple, Generic[Array]):
 def ladder(side: int, settings: FillSettings) -> tuple[int, ...]:
     """Give the scales at which a window of `side` pixels is filled.
 
-    The paper's are 128, 256, ... up to `side`. Coherent matching needs only the first, to match,
-    and the last, to translate: matches are carried from one to the other, and what a scale between
-    them would translate is never looked at. (Measured with and without: the same figures.)
+    The paper's are 128, 256, ... up to `side`. Coherent matching needs only one to match at and
+    the last, to translate: matches are carried from one to the other, and what a scale between
+    them would translate is never looked at. (Measured with and without: the same figures.) It
+    guesses and matches at 256: what 128 pixels show decides less well (docs/results.md).
     """
     if settings.scales is not None:
         return settings.scales
     count = max(1, (side // COARSEST).bit_length())
     scales = tuple(COARSEST << i for i in range(count))
-    if settings.matching == "coherent" and count > 1:
-        return scales[0], scales[-1]
+    if settings.matching == "coherent":
+        first = min(_MATCHED, scales[-1])
+        return (first, scales[-1]) if first < scales[-1] else (first,)
     return scales
 
 
@@ -63,7 +66,7 @@ def fill_windows(
 ) -> npt.NDArray[np.float32]:
     """Fill a batch of windows of one size.
 
-    Multi-scale inference (section 3.4): Image2Feature guesses at the coarsest scale alone; above
+    Multi-scale inference (section 3.4): Image2Feature guesses at the first scale alone; above
     it, the lower scale's picture is upsampled and composited with the real pixels of its scale, so
     that there is sharp texture to copy.
 

@@ -46,12 +46,18 @@ def load_into(network: nn.Module, path: Path) -> None:
 
 
 def save_from(network: nn.Module, path: Path, *, half: bool = False) -> None:
-    """Write a network's tensors as safetensors; `half` stores floats as float16."""
+    """Write a network's tensors as safetensors; `half` stores floats as float16 where they fit."""
     tensors = {
-        name: (t.half() if half and t.is_floating_point() else t).contiguous().cpu()
+        name: (_halved(t) if half and t.is_floating_point() else t).contiguous().cpu()
         for name, t in network.state_dict().items()
     }
     write_bytes_atomically(path, save(tensors))
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    """Give float16 of the same meaning; a variance beyond its range would silence its channel."""
+    small = tensor.half()
+    return small if bool(small.isfinite().all()) else tensor.float()
 
 
 def parameter_count(network: nn.Module) -> int:

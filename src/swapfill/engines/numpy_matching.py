@@ -3,11 +3,13 @@
 Maps are [C, h, w], float32; holes [h, w], bool; places are in cells.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from swapfill.engines.numpy_alignment import align
-from swapfill.engines.numpy_grid import NEIGHBOURS, nearest, spans
+from swapfill.engines.numpy_grid import NEIGHBOURS, nearest
 from swapfill.engines.numpy_swap import (
     PATCH,
     Bools,
@@ -16,15 +18,13 @@ from swapfill.engines.numpy_swap import (
     Match,
     Places,
     candidates,
-    match,
     product_rows,
     touching,
 )
 
-# As in `matching`: the similarities that `agree` may hold, and its sweeps.
-_MOST_SIMILARITIES = 30_000_000
+# As in `matching`: the candidates that `agree` chooses from, and its sweeps.
+_LISTED = 128
 _SWEEPS = 12
-_NEVER = np.float32(-10)  # no cosine, and no bonus makes up for it
 
 
 def coherent_match(features: Floats, hole: Bools, expected: Floats | None, bonus: float) -> Match:
@@ -42,55 +42,94 @@ def coherent_match(features: Floats, hole: Bools, expected: Floats | None, bonus
     norms = np.sqrt(np.einsum("chw,chw->hw", features, features))
     unit = features / np.maximum(norms, np.float32(1e-12))
     asks = unit if expected is None else np.where(hole, expected, unit)
+    listed = shortlist(asks, hole, unit, _LISTED)
+    index = agree(listed, np.float32(bonus), _SWEEPS)
+    return Match(listed.query, np.stack(np.divmod(index, listed.width), axis=1))
+
+
+class Shortlist(NamedTuple):
+    """What each query may take, as `coherence.Shortlist` has it."""
+
+    query: Places  # [N, 2]
+    index: Places  # [N, K], rising
+    similarity: Floats  # [N, K]
+    width: int
+
+
+def shortlist(asks: Floats, hole: Bools, unit: Floats, count: int) -> Shortlist:
+    """List the `count` candidates that are nearest to each query of one map, exactly.
+
+    Args:
+        asks: what each cell asks for, [C, h, w]; known cells ask for themselves.
+        hole: [h, w], with at least one cell.
+        unit: the cells' unit features, [C, h, w].
+        count: fewer where there are fewer.
+
+    Raises:
+        NoKnownPatchError: there is no candidate.
+    """
     valid, asked = candidates(hole), touching(hole)
+    count, total = min(count, int(valid.sum())), valid.size
+    penalty = np.where(valid, np.float32(0), np.float32(-1e30))
     box = Box.around(asked)
-    here = asked[box.patches]
-    if here.size * valid.size > _MOST_SIMILARITIES:
-        return match(asks, hole, unit)
-    similarity = np.stack(list(product_rows(asks[box.cells], unit)))
-    similarity /= np.float32(PATCH**2)
-    similarity[..., ~valid] = _NEVER
-    index = agree(similarity, here, np.float32(bonus), _SWEEPS)[here]
-    query = np.argwhere(here) + box.corner
-    return Match(query, np.stack(np.divmod(index, valid.shape[1]), axis=1))
+    indices, scores = [], []
+    for here, products in zip(asked[box.patches], product_rows(asks[box.cells], unit), strict=True):
+        similar = (products[here] + penalty).reshape(-1, total)
+        index = np.sort(np.argpartition(similar, total - count, axis=1)[:, total - count :], axis=1)
+        indices.append(index)
+        scores.append(np.take_along_axis(similar, index, axis=1) / np.float32(PATCH**2))
+    query = np.argwhere(asked)
+    return Shortlist(query, np.concatenate(indices), np.concatenate(scores), valid.shape[1])
 
 
-def agree(similarity: Floats, asked: Bools, bonus: np.float32, sweeps: int) -> Places:
+def agree(listed: Shortlist, bonus: np.float32, sweeps: int) -> Places:
     """Choose a candidate for each query: similar, and next to what its neighbours choose.
 
     Max-product belief propagation, as `coherence.agree` explains it.
 
     Args:
-        similarity: [a, b, h, w] of the queries of an a x b box with every candidate.
-        asked: [a, b]; the queries that matter. Others neither speak nor listen.
+        listed: the queries and their candidates.
         bonus: in units of similarity.
         sweeps: how far an opinion travels, in queries.
 
     Returns:
-        The index of the candidate in reading order, [a, b].
+        The index of each query's candidate in reading order, [N].
     """
-    rows, columns = asked.shape
-    belief, silent = similarity.copy(), ~asked
-    messages = {step: np.zeros_like(similarity) for step in NEIGHBOURS}
-    told = np.empty_like(similarity)
+    belief = listed.similarity.copy()
+    links = {step: _links(listed, step) for step in NEIGHBOURS}
+    messages = {step: np.zeros_like(belief) for step in NEIGHBOURS}
+    says = np.zeros(belief.size + 1, np.float32)  # the last is what nobody says
+    told = says[:-1].reshape(belief.shape)
     for _ in range(sweeps):
         for step in NEIGHBOURS:
             np.subtract(belief, messages[(-step[0], -step[1])], out=told)
-            told -= told.reshape(rows, columns, -1).max(axis=2)[:, :, None, None]
+            told -= told.max(axis=1, keepdims=True)
             told += bonus
             np.maximum(told, 0, out=told)
-            told[silent] = 0
-            _hear(belief, messages[step], told, step)
-    return np.asarray(belief.reshape(rows, columns, -1).argmax(axis=2))
+            heard = says[links[step]]
+            belief += heard - messages[step]
+            messages[step] = heard
+    chosen = belief.argmax(axis=1)[:, None]
+    return np.take_along_axis(listed.index, chosen, axis=1)[:, 0]
 
 
-def _hear(belief: Floats, message: Floats, says: Floats, step: tuple[int, int]) -> None:
-    """Put what is said in the place of the last message, one query and one candidate further."""
-    (to_y, from_y), (to_x, from_x) = (spans(part) for part in step)
-    heard = np.zeros_like(message)
-    heard[to_y, to_x, to_y, to_x] = says[from_y, from_x, from_y, from_x]
-    belief += heard - message
-    message[...] = heard
+def _links(listed: Shortlist, step: tuple[int, int]) -> Places:
+    """Find who speaks to each query and candidate along `step`: [N, K] of flat places."""
+    query, index, _, width = listed
+    size = query.max(axis=0) + 1
+    rows = np.full(size, -1)
+    rows[tuple(query.T)] = np.arange(len(query))
+    before = query - step
+    held = np.clip(before, 0, size - 1)
+    speaker = np.where((held == before).all(axis=1), rows[tuple(held.T)], -1)[:, None]
+    column = index % width - step[1]
+    wanted = index - step[0] * width - step[1]
+    span = int(index.max()) + width + 2  # a row's own range of numbers
+    sought = speaker * span + wanted
+    table = (np.arange(len(query))[:, None] * span + index).ravel()
+    place = np.minimum(np.searchsorted(table, np.maximum(sought, 0)), len(table) - 1)
+    there = (table[place] == sought) & (speaker >= 0) & (column >= 0) & (column < width)
+    return np.where(there & (wanted >= 0), place, len(table))
 
 
 def carried_match(coarse: Match, features: Floats, hole: Bools, factor: int) -> Match:

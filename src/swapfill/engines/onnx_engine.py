@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swapfill.bundle import SHARED, Bundle
-from swapfill.config import COARSEST, FillSettings
+from swapfill.config import COARSEST, FillSettings, Image2FeatureConfig
 from swapfill.engines import numpy_images as images
 from swapfill.engines.interface import Query, Swapped
 from swapfill.engines.numpy_matching import carried_match, cells_of, coherent_match, pixels_of
@@ -25,14 +25,14 @@ class OnnxEngine:
 
     Args:
         sessions: by the bundle's parts.
-        side: of what Image2Feature guesses, in pixels.
+        guesser: Image2Feature's config.
     """
 
     name = "onnx"
     precision = "fp32"
 
-    def __init__(self, sessions: Mapping[str, Session], side: int) -> None:
-        self._sessions, self.side = sessions, side
+    def __init__(self, sessions: Mapping[str, Session], guesser: Image2FeatureConfig) -> None:
+        self._sessions, self._guesser = sessions, guesser
         self.device = sessions["image2feature"].device
 
     @classmethod
@@ -54,7 +54,7 @@ class OnnxEngine:
             part: open_session(graph.to_bytes(), bundle.folder, provider)
             for part, graph in graphs.items()
         }
-        return cls(sessions, bundle.config.image2feature.side)
+        return cls(sessions, bundle.config.image2feature)
 
     def put(
         self, pictures: npt.NDArray[np.float32], holes: npt.NDArray[np.bool_]
@@ -81,7 +81,8 @@ class OnnxEngine:
 
     def infer(self, incomplete: Array, hole: Array) -> tuple[Array, Array | None]:
         """G_1: give the guess, known pixels as they were, and the expected features."""
-        small, missing = self.resize(incomplete, self.side), self.shrink(hole, self.side)
+        side = self._guesser.side_for(incomplete.shape[2])
+        small, missing = self.resize(incomplete, side), self.shrink(hole, side)
         image, *expected = self._sessions["image2feature"].run(incomplete=small, hole=missing)
         if image.shape != incomplete.shape:
             grown = self.resize(image, incomplete.shape[2])

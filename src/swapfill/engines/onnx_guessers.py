@@ -12,6 +12,7 @@ from swapfill.engines.onnx_file import BOOL, FLOAT
 from swapfill.engines.onnx_graph import Graph
 
 _HEAD_SCALE = FEATURE_CHANNELS**-0.5
+_LEVELS = 10  # of the pyramid: sides up to 1024
 _SMALLEST = 4  # cells a side of the context encoder's last map before its bottleneck
 
 
@@ -19,13 +20,14 @@ def image2feature(config: Image2FeatureConfig, weights: Path | None = None) -> G
     """`incomplete` [B, 3, S, S] and `hole` to `image` and, with that head, `features`.
 
     `incomplete` and `image` are in [0, 1], `hole` [B, 1, S, S] is bool, true = missing; S is the
-    config's side. `image` is the guess, the whole picture; `features` [B, 256, S/4, S/4] are the
-    expected unit features.
+    config's side or, of networks of any side, twice as much, four times and so on. `image` is the
+    guess, the whole picture; `features` [B, 256, S/4, S/4] are the expected unit features.
 
     Raises:
         BundleError: the weights are damaged or do not fit.
     """
-    graph, side = Graph("image2feature", weights), config.side
+    graph = Graph("image2feature", weights)
+    side, cells = ("side", "cells") if config.any_side else (config.side, config.side // 4)
     incomplete = graph.input("incomplete", "batch", 3, side, side)
     hole = graph.input("hole", "batch", 1, side, side, kind=BOOL)
     if config.kind == "context_encoder":
@@ -34,7 +36,7 @@ def image2feature(config: Image2FeatureConfig, weights: Path | None = None) -> G
         image, features = _guesser(graph, incomplete, hole, config)
     graph.output("image", image, "batch", 3, side, side)
     if features is not None:
-        graph.output("features", features, "batch", FEATURE_CHANNELS, side // 4, side // 4)
+        graph.output("features", features, "batch", FEATURE_CHANNELS, cells, cells)
     return graph
 
 
@@ -43,7 +45,7 @@ def _guesser(
 ) -> tuple[str, str | None]:
     start = None
     if config.membrane:
-        x = blocks.from_unit(graph, _smooth_fill(graph, incomplete, hole, config.side))
+        x = blocks.from_unit(graph, _smooth_fill(graph, incomplete, hole))
         start = blocks.raw_of(graph, x)
     else:
         zero = graph.constant(0.0)
@@ -108,7 +110,7 @@ def _context_encoder(graph: Graph, incomplete: str, hole: str, config: Image2Fea
     x = blocks.conv(graph, x, f"encoder.{at + 1}", widths[-1], config.bottleneck, _SMALLEST)
     x = blocks.norm(graph, x, f"encoder.{at + 2}", config.norm, config.bottleneck, _SMALLEST)
     centre = blocks.to_unit(graph, _from_bottleneck(graph, x, widths, config))
-    around = _smooth_fill(graph, incomplete, hole, config.side)
+    around = _smooth_fill(graph, incomplete, hole)
     return _place_centre(graph, centre, around, config.side)
 
 
@@ -133,21 +135,21 @@ def _place_centre(graph: Graph, centre: str, around: str, side: int) -> str:
     return graph.op("Where", graph.truths(inside), graph.op("Pad", centre, pads), around)
 
 
-def _smooth_fill(graph: Graph, image: str, hole: str, side: int) -> str:
+def _smooth_fill(graph: Graph, image: str, hole: str) -> str:
     """Continue the known pixels into the hole by a pyramid of their averages."""
     zero, tiny = graph.constant(0.0), graph.constant(1e-8)
     share = graph.op("Cast", graph.op("Not", hole), to=FLOAT)
     total = graph.op("Where", hole, zero, image)
     levels = [(total, share)]
-    for _ in range(side.bit_length() - 1):
+    for _ in range(_LEVELS):  # for sides below the largest the last ones are one pixel, as it is
         total, share = (
-            graph.op("AveragePool", part, kernel_shape=[2, 2], strides=[2, 2])
+            graph.op("AveragePool", part, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
             for part in levels[-1]
         )
         levels.append((total, share))
     means = [graph.op("Div", t, graph.op("Max", s, tiny)) for t, s in levels]
-    coarse, scales = means[-1], graph.constant([1.0, 1.0, 2.0, 2.0])
+    coarse = means[-1]
     for mean, (_, share) in zip(means[-2::-1], levels[-2::-1], strict=True):
-        grown = graph.op("Resize", coarse, "", scales, mode="linear")
+        grown = graph.op("Resize", coarse, "", "", graph.op("Shape", mean), mode="linear")
         coarse = graph.op("Where", graph.op("Greater", share, zero), mean, grown)
     return coarse

@@ -59,7 +59,7 @@ class TorchEngine:
         self.precision = "bf16" if dtype == torch.bfloat16 else "fp32"
         self._encoder, self._image2feature = encoder, image2feature
         self._feature2image = feature2image
-        self.side = image2feature.config.side
+        self._guesser = image2feature.config
 
     @classmethod
     def open(cls, bundle: Bundle, device: str = "auto", precision: str = "auto") -> Self:
@@ -122,7 +122,8 @@ class TorchEngine:
     @torch.inference_mode()
     def infer(self, incomplete: Tensor, hole: Tensor) -> tuple[Tensor, Tensor | None]:
         """G_1: give the guess, known pixels as they were, and the expected features."""
-        small, missing = self.resize(incomplete, self.side), self.shrink(hole, self.side)
+        side = self._guesser.side_for(incomplete.shape[2])
+        small, missing = self.resize(incomplete, side), self.shrink(hole, side)
         with self._autocast():
             guess = self._image2feature(small, missing)
         image = place_centre(guess.image.float(), small)

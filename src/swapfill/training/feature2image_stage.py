@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from swapfill import losses
 from swapfill.architectures import Guesser, Translator
-from swapfill.config import FillSettings
+from swapfill.config import COARSEST, FillSettings
 from swapfill.encoder import VGG19, CompactEncoder
 from swapfill.engines.interface import Query
 from swapfill.engines.torch_engine import TorchEngine
@@ -142,7 +142,8 @@ class Feature2ImageStage(Stage):
         settings = FillSettings(matching=query.matching, bonus=query.bonus, tone=query.tone)
         side, known = truth.shape[2], torch.where(hole, 0.0, truth)
         if settings.matching == "coherent":
-            scales = (engine.side, side) if side > engine.side else (side,)
+            first = max(COARSEST, side // 2)  # so pieces are carried by 2, as in a window of 512
+            scales = (first, side) if side > first else (side,)
             pieces = carry_pieces(engine, known, hole, scales, settings)
             swapped, guess = pieces.swapped, pieces.guess
         else:
