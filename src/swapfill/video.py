@@ -1,44 +1,35 @@
 """Fill the holes of clips: files by PyAV, folders of pictures as they are.
 
-Frames stream through: what is held does not grow with the clip.
+Frames stream through: what is held does not grow with the clip. While some are filled, later ones
+are read and earlier ones written.
 """
 
 from __future__ import annotations
 
-import logging
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from swapfill.bundle import Bundle
 from swapfill.config import FillSettings
 from swapfill.engines import load_engine
-from swapfill.errors import MaskError, OutputError, VideoError
+from swapfill.errors import MaskError, OutputError
 from swapfill.files import write_atomically
-from swapfill.formats import SUFFIXES
-from swapfill.images import Photograph
-from swapfill.masks import Hole, grow
+from swapfill.video_clip import ClipFrames
 from swapfill.video_fill import FrameFiller, VideoSettings
-from swapfill.video_frames import put_fill, rgb_of
 from swapfill.video_masks import Masks, open_masks
-from swapfill.video_reader import ClipReader, Decoded
-from swapfill.video_steady import Frame
+from swapfill.video_pictures import PictureFrames, frames_in
+from swapfill.video_reader import ClipReader
+from swapfill.video_stages import Stages
 from swapfill.video_writer import ClipWriter, check_encoder, container_format
 
 if TYPE_CHECKING:
-    from av import VideoFrame
-
     from swapfill.engines.interface import Engine
 
-Pixels = NDArray[Any]
 OnFrames = Callable[[int, int | None], None]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -130,9 +121,11 @@ class VideoInpainter:
         """
         clip, mask, output = Path(clip), Path(mask), Path(output)
         run = _Run(self, on_progress)
-        with open_masks(mask) as masks:
+        # Reading a picture silences warnings, which threads cannot do each for itself.
+        with warnings.catch_warnings(), open_masks(mask) as masks:
+            warnings.simplefilter("ignore")
             if clip.is_dir():
-                run.sequence(clip, masks, mask, output)
+                run.pictures(clip, masks, mask, output)
             else:
                 run.clip(clip, masks, mask, output, _Encoding(codec, quality, options))
         return run.report()
@@ -145,28 +138,21 @@ class _Encoding:
     options: Mapping[str, str] | None
 
 
-class _Waiting(NamedTuple):
-    """A frame that waits for its batch to be full."""
-
-    image: VideoFrame
-    frame: Frame
-
-
 class _Run:
     """One clip."""
 
     def __init__(self, painter: VideoInpainter, on_progress: OnFrames | None) -> None:
-        self._settings, self._fill = painter.settings, painter.fill
+        self._fill = painter.fill
         self._filler = FrameFiller(painter.engine, painter.fill, painter.settings)
+        self._stages = Stages(self._filler, painter.settings.batch, self._tell)
         self._on_progress = on_progress
         self._start = time.perf_counter()
-        self._frames = self._lost = 0
         self._all: int | None = None
 
     def report(self) -> VideoReport:
         seconds = round(time.perf_counter() - self._start, 3)
-        alone, cuts = self._filler.alone, self._filler.cuts
-        return VideoReport(self._frames, self._lost, cuts, alone, seconds)
+        stages, filler = self._stages, self._filler
+        return VideoReport(stages.frames, stages.lost, filler.cuts, filler.alone, seconds)
 
     def clip(self, clip: Path, masks: Masks, mask: Path, output: Path, how: _Encoding) -> None:
         """Fill a clip's file into another one."""
@@ -179,9 +165,17 @@ class _Run:
 
             def write(file: BinaryIO) -> None:
                 with ClipWriter(file, output, reader, **vars(how)) as writer:
-                    self._stream(reader, writer, masks)
+                    self._stages.run(iter(ClipFrames(reader, writer, masks, self._fill)))
 
             write_atomically(output, write)
+
+    def pictures(self, folder: Path, masks: Masks, mask: Path, output: Path) -> None:
+        """Fill a folder of pictures into another one."""
+        if output.resolve() == folder.resolve():
+            raise OutputError(f"{output}: is the input {folder} itself, want another folder")
+        files = frames_in(folder)
+        self._expect(len(files), masks, mask)
+        self._stages.run(iter(PictureFrames(files, masks, self._fill, output)))
 
     def _expect(self, frames: int | None, masks: Masks, mask: Path) -> None:
         self._all = frames
@@ -190,93 +184,9 @@ class _Run:
                 f"{mask}: holds {masks.count} masks, want one for each of {frames} frames"
             )
 
-    def _stream(self, reader: ClipReader, writer: ClipWriter, masks: Masks) -> None:
-        """Read, fill and write, a batch after the other."""
-        waiting: list[_Waiting] = []
-        last: VideoFrame | None = None
-        for item in reader:
-            if not isinstance(item, Decoded):
-                writer.copy(item)
-                continue
-            hole = self._hole(masks, reader.size)
-            if item.frame is None:
-                last = self._written(writer, waiting) or last
-                self._stand_in(reader, writer, item, last)
-                continue
-            stored = np.rot90(hole, -reader.rotation // 90)
-            waiting.append(_Waiting(item.frame, Frame(rgb_of(item.frame), stored)))
-            if len(waiting) == self._settings.batch:
-                last = self._written(writer, waiting)
-        self._written(writer, waiting)
-
-    def _hole(self, masks: Masks, size: tuple[int, int]) -> Hole:
-        hole = masks.next(size)
-        hole = grow(~hole if self._fill.invert else hole, self._fill.grow)
-        if hole.all():
-            raise MaskError(f"the hole covers all {size[0]} x {size[1]} pixels, want known ones")
-        return hole
-
-    def _written(self, writer: ClipWriter, waiting: list[_Waiting]) -> VideoFrame | None:
-        """Fill and write what waits; give the last frame, None where nothing waited."""
-        fills = self._filler([one.frame for one in waiting])
-        for (image, frame), fill in zip(waiting, fills, strict=True):
-            if frame.hole.any():
-                put_fill(image, fill, frame.hole)
-            writer.write(image)
-            self._count()
-        last = waiting[-1].image if waiting else None
-        waiting.clear()
-        return last
-
-    def _stand_in(
-        self, reader: ClipReader, writer: ClipWriter, item: Decoded, last: VideoFrame | None
-    ) -> None:
-        """Show the last good frame in place of one that is lost."""
-        self._lost += 1
-        instead = "the one before is shown" if last is not None else "none before, left out"
-        log.warning(
-            "%s: frame %d at %.3f s cannot be decoded (%s): %s",
-            reader.path,
-            self._frames,
-            float(item.pts * reader.time_base),
-            item.fault,
-            instead,
-        )
-        if last is not None:
-            last.pts = item.pts
-            writer.write(last)
-            self._count()
-
-    def _count(self) -> None:
-        self._frames += 1
+    def _tell(self, frames: int) -> None:
         if self._on_progress:
-            self._on_progress(self._frames, self._all)
-
-    def sequence(self, folder: Path, masks: Masks, mask: Path, output: Path) -> None:
-        """Fill a folder of pictures into another one: each as faithfully as a picture alone."""
-        if output.resolve() == folder.resolve():
-            raise OutputError(f"{output}: is the input {folder} itself, want another folder")
-        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-        if not files:
-            raise VideoError(f"{folder}: holds no picture, want the frames of a clip")
-        self._expect(len(files), masks, mask)
-        try:
-            output.mkdir(exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{output}: cannot be made: {error.strerror}") from error
-        for first in range(0, len(files), self._settings.batch):
-            photos = [Photograph.open(path) for path in files[first : first + self._settings.batch]]
-            frames = [Frame(_samples(photo), self._hole(masks, photo.size)) for photo in photos]
-            for photo, frame, fill in zip(photos, frames, self._filler(frames), strict=True):
-                result = photo.with_fill(fill, frame.hole)
-                result.save(output / Path(photo.name).name)
-                self._count()
-
-
-def _samples(photo: Photograph) -> Pixels:
-    if photo.rgb.dtype.kind != "u":
-        raise VideoError(f"{photo.name}: is floating point, want 8 or 16 bits in a clip's frames")
-    return photo.rgb
+            self._on_progress(frames, self._all)
 
 
 def _check_apart(output: Path, inputs: Sequence[Path]) -> None:

@@ -34,7 +34,7 @@ class VideoSettings(Settings):
     """How a clip's frames are filled."""
 
     # How much of a fill is the one before, moved; the rest is new. 0: each frame for itself.
-    steadiness: Share = 0.8
+    steadiness: Share = 1.0
     batch: Annotated[int, Field(ge=1, le=64)] = 1  # frames that are filled together
 
 

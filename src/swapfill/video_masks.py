@@ -9,10 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
+from swapfill.config import FillSettings
 from swapfill.errors import MaskError, VideoError
 from swapfill.formats import SUFFIXES
 from swapfill.images import read_hole
-from swapfill.masks import Hole
+from swapfill.masks import Hole, grow
 
 
 class Masks(Protocol):
@@ -30,6 +31,23 @@ class Masks(Protocol):
             MaskError: there is none left, or it is of another size.
         """
         ...
+
+    def skip(self) -> None:
+        """Pass over the next frame's hole: that frame is lost."""
+        ...
+
+
+def next_hole(masks: Masks, size: tuple[int, int], how: FillSettings) -> Hole:
+    """Give the next frame's hole as it is filled: turned over and grown where `how` says so.
+
+    Raises:
+        MaskError: there is none left, it is of another size, or covers the whole frame.
+    """
+    hole = masks.next(size)
+    hole = grow(~hole if how.invert else hole, how.grow)
+    if hole.all():
+        raise MaskError(f"the hole covers all {size[0]} x {size[1]} pixels, want known ones")
+    return hole
 
 
 @contextmanager
@@ -66,6 +84,9 @@ class _Still:
             self._hole = read_hole(self._path, size)
         return self._hole
 
+    def skip(self) -> None:
+        pass
+
 
 class _Folder:
     def __init__(self, path: Path) -> None:
@@ -77,13 +98,16 @@ class _Folder:
         self._done = 0
 
     def next(self, size: tuple[int, int]) -> Hole:
-        if self._done == len(self._files):
+        if self._done >= len(self._files):
             raise MaskError(
-                f"{self._path}: holds {self._done} masks, want one for each frame of the clip,"
+                f"{self._path}: holds {self.count} masks, want one for each frame of the clip,"
                 " which has more"
             )
         self._done += 1
         return read_hole(self._files[self._done - 1], size)
+
+    def skip(self) -> None:
+        self._done += 1
 
 
 class _Clip:
@@ -107,3 +131,6 @@ class _Clip:
                 f" {size[1]} x {size[0]} as the clip has"
             )
         return np.asarray(grey >= 128)
+
+    def skip(self) -> None:
+        self._done += next(self._frames, None) is not None

@@ -140,17 +140,16 @@ class ClipWriter:
             packet.stream = stream
             self._mux(packet)
 
-    def write(self, frame: VideoFrame) -> None:
-        """Encode a frame; its `pts` counts."""
+    def write(self, frame: VideoFrame, pts: int, base: Fraction) -> None:
+        """Encode a frame, to be shown at `pts` in units of `base` seconds."""
         context = self._stream.codec_context
         if frame.format.name != context.pix_fmt:
-            pts, base = frame.pts, frame.time_base
             frame = frame.reformat(
                 format=context.pix_fmt,
                 dst_colorspace=frame.colorspace,
                 dst_color_range=frame.color_range,
             )
-            frame.pts, frame.time_base = pts, base
+        frame.pts, frame.time_base = pts, base
         frame.pict_type = 0  # the encoder chooses
         for packet in self._stream.encode(frame):
             self._mux(packet)
