@@ -62,6 +62,15 @@ def test_a_larger_bonus_makes_more_neighbours_agree() -> None:
     assert pieces(0.3) < pieces(0.0)
 
 
+def test_another_try_copies_from_elsewhere_and_can_be_had_again() -> None:
+    features, hole = a_map(24)
+    tries = [coherent_match(features, hole, None, 0.05, seed).candidate for seed in (0, 1, 2, 1)]
+    assert torch.equal(tries[0], coherent_match(features, hole, None, 0.05).candidate)
+    assert torch.equal(tries[1], tries[3])
+    moved = [bool((tries[i] != tries[j]).any()) for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert moved == [True] * 3
+
+
 def test_a_carried_match_copies_the_same_piece_in_finer_cells() -> None:
     coarse, hole = repeated()
     found = coherent_match(coarse, hole, None, 0.05)

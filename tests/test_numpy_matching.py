@@ -41,16 +41,16 @@ def torch_match(found: Match) -> of_torch.Match:
 
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("asked", ["own", "expected"])
-def test_coherent_matches_are_those_of_torch(ragged: bool, asked: str) -> None:
+@pytest.mark.parametrize("seed", [0, 4])
+def test_coherent_matches_are_those_of_torch(ragged: bool, asked: str, seed: int) -> None:
     missing, own = hole(20, ragged), features(20)
     expected = features(20, seed=1) if asked == "expected" else None
-    found = coherent_match(own, missing, expected, 0.1)
-    wanted = matching.coherent_match(
-        theirs(own), theirs(missing)[None], None if expected is None else theirs(expected), 0.1
-    )
+    found = coherent_match(own, missing, expected, 0.1, seed)
+    asks = None if expected is None else theirs(expected)
+    wanted = matching.coherent_match(theirs(own), theirs(missing)[None], asks, 0.1, seed)
     np.testing.assert_array_equal(found.query, wanted.query.numpy())
     np.testing.assert_array_equal(found.candidate, wanted.candidate.numpy())
-    alone = coherent_match(own, missing, expected, 0.0)
+    alone = coherent_match(own, missing, expected, 0.0, seed)
     assert (alone.candidate != found.candidate).any()  # the bonus had a say
 
 
@@ -60,15 +60,16 @@ def test_lists_are_those_of_torch(count: int) -> None:
     found = shortlist(expected, missing, own, count)
     wanted = matching.shortlist(theirs(expected), theirs(missing)[None], theirs(own), count)
     assert found.width == wanted.width == 18
-    assert found.index.shape[1] == min(count, int((~touching(missing)).sum()))
+    assert found.places.shape[1] == min(count, int((~touching(missing)).sum()))
     np.testing.assert_array_equal(found.query, wanted.query.numpy())
-    np.testing.assert_array_equal(found.index, wanted.index.numpy())
+    np.testing.assert_array_equal(found.places, wanted.places.numpy())
     np.testing.assert_allclose(found.similarity, wanted.similarity.numpy(), atol=1e-5)
 
 
 def test_messages_are_those_of_torch_bit_for_bit() -> None:
     found = shortlist(features(20), hole(20, ragged=True), features(20, seed=1), 9)
-    same = coherence.Shortlist(*(theirs(part) for part in found[:3]), found.width)
+    query, places, similarity = (theirs(part) for part in found[:3])
+    same = coherence.Shortlist(query, places, similarity, found.width)
     for sweeps in (1, 3):
         wanted = coherence.agree(same, 0.2, sweeps)
         np.testing.assert_array_equal(agree(found, np.float32(0.2), sweeps), wanted.numpy())

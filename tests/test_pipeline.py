@@ -76,6 +76,16 @@ def test_twice_the_same_is_the_same_bits(engine: TorchEngine) -> None:
     )
 
 
+def test_another_seed_is_another_fill_and_the_same_again(engine: TorchEngine) -> None:
+    picture, hole = window(256)
+    fills = [
+        fill_windows(engine, picture[None], hole[None], FillSettings(seed=seed, bonus=0.02))
+        for seed in (0, 1, 1)
+    ]
+    assert np.abs(fills[0] - fills[1])[0, hole].max() > 1e-3
+    np.testing.assert_array_equal(fills[1], fills[2])
+
+
 @pytest.mark.parametrize("matching", MATCHINGS)
 def test_every_scale_is_visited_and_the_window_keeps_its_size(
     engine: TorchEngine, matching: str

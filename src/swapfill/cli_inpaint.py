@@ -55,7 +55,7 @@ def inpaint(
     fit_mask: Annotated[
         bool, typer.Option("--fit-mask", help="Resize a mask of another size.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="Of whatever is random.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another number is another try.")] = None,
     quality: Annotated[
         int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP; none: as the picture's.")
     ] = None,

@@ -17,12 +17,12 @@ NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 class Shortlist(NamedTuple):
     """What each query may take: its best candidates, of all that are allowed.
 
-    `query` is [N, 2], cells. `index` is [N, K], candidates in reading order on a map of `width`
+    `query` is [N, 2], cells. `places` are [N, K], candidates in reading order on a map of `width`
     patches a row, rising along K; `similarity` is [N, K].
     """
 
     query: Tensor
-    index: Tensor
+    places: Tensor
     similarity: Tensor
     width: int
 
@@ -59,7 +59,7 @@ def agree(listed: Shortlist, bonus: float, sweeps: int) -> Tensor:
             belief += heard - messages[step]
             messages[step] = heard
     chosen = belief.argmax(dim=1, keepdim=True)
-    return listed.index.gather(1, chosen)[:, 0]
+    return listed.places.gather(1, chosen)[:, 0]
 
 
 def _links(listed: Shortlist, step: tuple[int, int]) -> Tensor:
@@ -68,7 +68,7 @@ def _links(listed: Shortlist, step: tuple[int, int]) -> Tensor:
     It is the query one step back, about the candidate one step back; where there is none, the place
     after the last.
     """
-    query, index, _, width = listed
+    query, places, _, width = listed
     size = query.amax(dim=0) + 1
     rows = torch.full([int(n) for n in size], -1, device=query.device)
     rows[query[:, 0], query[:, 1]] = torch.arange(len(query), device=query.device)
@@ -76,11 +76,11 @@ def _links(listed: Shortlist, step: tuple[int, int]) -> Tensor:
     held = before.clamp(min=0).minimum(size - 1)
     speaker = rows[held[:, 0], held[:, 1]]
     speaker = torch.where((held == before).all(dim=1), speaker, -1)[:, None]
-    column = index % width - step[1]
-    wanted = index - step[0] * width - step[1]
-    span = int(index.max()) + width + 2  # a row's own range of numbers
+    column = places % width - step[1]
+    wanted = places - step[0] * width - step[1]
+    span = int(places.max()) + width + 2  # a row's own range of numbers
     sought = speaker * span + wanted
-    table = (torch.arange(len(query), device=query.device)[:, None] * span + index).flatten()
+    table = (torch.arange(len(query), device=query.device)[:, None] * span + places).flatten()
     place = torch.searchsorted(table, sought.clamp(min=0)).clamp(max=len(table) - 1)
     there = (table[place] == sought) & (speaker >= 0) & (column >= 0) & (column < width)
     return torch.where(there & (wanted >= 0), place, len(table))

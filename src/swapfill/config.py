@@ -154,7 +154,7 @@ class FillSettings(Settings):
     grow: int = 0  # pixels the hole is grown by
     feather: Annotated[int, Field(ge=0)] = 0  # pixels outside the hole that may change
     invert: bool = False  # the mask is black = hole
-    seed: int = 0
+    seed: int = 0  # of another try: coherent matching prefers other places; 0 prefers none
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

@@ -6,8 +6,10 @@ coherent   at the coarsest scale Image2Feature's *expected* features ask and nei
            agree (`coherence`); above it matches are carried up, so that the same pieces are copied.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from swapfill.alignment import align
@@ -20,12 +22,15 @@ from swapfill.patch_swap import (
     product_rows,
     touching,
 )
+from swapfill.variation import preference
 
 _LISTED = 128  # candidates of each query that `agree` chooses from
 _SWEEPS = 12
 
 
-def coherent_match(features: Tensor, hole: Tensor, expected: Tensor | None, bonus: float) -> Match:
+def coherent_match(
+    features: Tensor, hole: Tensor, expected: Tensor | None, bonus: float, seed: int = 0
+) -> Match:
     """Match one map at the coarsest scale.
 
     Args:
@@ -33,20 +38,28 @@ def coherent_match(features: Tensor, hole: Tensor, expected: Tensor | None, bonu
         hole: r, [1, h, w], bool, with at least one cell.
         expected: expected unit features, [C, h, w]; the guess's own unless given.
         bonus: of two neighbouring queries that agree, in units of cosine.
+        seed: of another try; see `variation`.
 
     Raises:
         NoKnownPatchError: there is no candidate.
     """
     unit = F.normalize(features.float(), dim=0)
     asks = unit if expected is None else torch.where(hole, expected.float(), unit)
-    listed = shortlist(asks, hole, unit, _LISTED)
+    preferred = preference(seed, hole.shape[1] - PATCH + 1, hole.shape[2] - PATCH + 1)
+    listed = shortlist(asks, hole, unit, _LISTED, preferred)
     index = agree(listed, bonus, _SWEEPS)
-    score = listed.similarity[listed.index == index[:, None]]
+    score = listed.similarity[listed.places == index[:, None]]
     place = torch.stack([index // listed.width, index % listed.width], dim=1)
     return Match(listed.query, place, score)
 
 
-def shortlist(asks: Tensor, hole: Tensor, unit: Tensor, count: int) -> Shortlist:
+def shortlist(
+    asks: Tensor,
+    hole: Tensor,
+    unit: Tensor,
+    count: int,
+    preferred: NDArray[np.float32] | None = None,
+) -> Shortlist:
     """List the `count` candidates that are nearest to each query of one map, exactly.
 
     Args:
@@ -54,20 +67,24 @@ def shortlist(asks: Tensor, hole: Tensor, unit: Tensor, count: int) -> Shortlist
         hole: r, [1, h, w], bool, with at least one cell.
         unit: the cells' unit features, [C, h, w].
         count: fewer where there are fewer.
+        preferred: what each candidate gains, [h - 2, w - 2], in cosine.
 
     Raises:
         NoKnownPatchError: there is no candidate.
     """
     valid, asked = candidates(hole), touching(hole)
     count = min(count, int(valid.sum()))
-    penalty = torch.zeros_like(valid, dtype=unit.dtype).masked_fill_(~valid, -1e30)
+    gain = torch.zeros_like(valid, dtype=unit.dtype)
+    if preferred is not None:
+        gain += PATCH**2 * torch.from_numpy(preferred).to(gain)
+    gain.masked_fill_(~valid, -1e30)
     rows, columns = asked.any(dim=1).nonzero()[:, 0], asked.any(dim=0).nonzero()[:, 0]
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     left, right = int(columns[0]), int(columns[-1]) + 1
     part = asks[:, top : bottom + PATCH - 1, left : right + PATCH - 1]
     indices, scores = [], []
     for row, products in enumerate(product_rows(part, unit), start=top):
-        nearest_ones = (products[asked[row, left:right]] + penalty).flatten(1).topk(count)
+        nearest_ones = (products[asked[row, left:right]] + gain).flatten(1).topk(count)
         index, order = nearest_ones.indices.sort(dim=1)
         indices.append(index)
         scores.append(nearest_ones.values.gather(1, order) / PATCH**2)
@@ -102,16 +119,17 @@ def swap_coherently(
     factor: int,
     bonus: float,
     values: Tensor | None = None,
+    seed: int = 0,
 ) -> tuple[Tensor, Match | None]:
     """Swap one map [C, h, w] by coherent or, above the coarsest scale, carried matches.
 
-    `values` [D, h, w] are what is copied; the features unless given.
+    `values` [D, h, w] are what is copied; the features unless given. `seed` is of another try.
     """
     values = features if values is None else values
     if not bool(hole.any()):
         return values, None
     found = (
-        coherent_match(features, hole, expected, bonus)
+        coherent_match(features, hole, expected, bonus, seed)
         if coarse is None
         else carried_match(coarse, features, hole, factor)
     )

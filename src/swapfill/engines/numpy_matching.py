@@ -21,13 +21,16 @@ from swapfill.engines.numpy_swap import (
     product_rows,
     touching,
 )
+from swapfill.variation import preference
 
 # As in `matching`: the candidates that `agree` chooses from, and its sweeps.
 _LISTED = 128
 _SWEEPS = 12
 
 
-def coherent_match(features: Floats, hole: Bools, expected: Floats | None, bonus: float) -> Match:
+def coherent_match(
+    features: Floats, hole: Bools, expected: Floats | None, bonus: float, seed: int = 0
+) -> Match:
     """Match one map at the coarsest scale.
 
     Args:
@@ -35,6 +38,7 @@ def coherent_match(features: Floats, hole: Bools, expected: Floats | None, bonus
         hole: [h, w], with at least one cell.
         expected: expected unit features, [C, h, w]; the guess's own unless given.
         bonus: of two neighbouring queries that agree, in units of cosine.
+        seed: of another try; see `variation`.
 
     Raises:
         NoKnownPatchError: there is no candidate.
@@ -42,7 +46,8 @@ def coherent_match(features: Floats, hole: Bools, expected: Floats | None, bonus
     norms = np.sqrt(np.einsum("chw,chw->hw", features, features))
     unit = features / np.maximum(norms, np.float32(1e-12))
     asks = unit if expected is None else np.where(hole, expected, unit)
-    listed = shortlist(asks, hole, unit, _LISTED)
+    preferred = preference(seed, hole.shape[0] - PATCH + 1, hole.shape[1] - PATCH + 1)
+    listed = shortlist(asks, hole, unit, _LISTED, preferred)
     index = agree(listed, np.float32(bonus), _SWEEPS)
     return Match(listed.query, np.stack(np.divmod(index, listed.width), axis=1))
 
@@ -51,12 +56,14 @@ class Shortlist(NamedTuple):
     """What each query may take, as `coherence.Shortlist` has it."""
 
     query: Places  # [N, 2]
-    index: Places  # [N, K], rising
+    places: Places  # [N, K], rising
     similarity: Floats  # [N, K]
     width: int
 
 
-def shortlist(asks: Floats, hole: Bools, unit: Floats, count: int) -> Shortlist:
+def shortlist(
+    asks: Floats, hole: Bools, unit: Floats, count: int, preferred: Floats | None = None
+) -> Shortlist:
     """List the `count` candidates that are nearest to each query of one map, exactly.
 
     Args:
@@ -64,17 +71,19 @@ def shortlist(asks: Floats, hole: Bools, unit: Floats, count: int) -> Shortlist:
         hole: [h, w], with at least one cell.
         unit: the cells' unit features, [C, h, w].
         count: fewer where there are fewer.
+        preferred: what each candidate gains, [h - 2, w - 2], in cosine.
 
     Raises:
         NoKnownPatchError: there is no candidate.
     """
     valid, asked = candidates(hole), touching(hole)
     count, total = min(count, int(valid.sum())), valid.size
-    penalty = np.where(valid, np.float32(0), np.float32(-1e30))
+    gain = np.zeros(valid.shape, np.float32) if preferred is None else PATCH**2 * preferred
+    gain = np.where(valid, gain, np.float32(-1e30))
     box = Box.around(asked)
     indices, scores = [], []
     for here, products in zip(asked[box.patches], product_rows(asks[box.cells], unit), strict=True):
-        similar = (products[here] + penalty).reshape(-1, total)
+        similar = (products[here] + gain).reshape(-1, total)
         index = np.sort(np.argpartition(similar, total - count, axis=1)[:, total - count :], axis=1)
         indices.append(index)
         scores.append(np.take_along_axis(similar, index, axis=1) / np.float32(PATCH**2))
@@ -110,23 +119,23 @@ def agree(listed: Shortlist, bonus: np.float32, sweeps: int) -> Places:
             belief += heard - messages[step]
             messages[step] = heard
     chosen = belief.argmax(axis=1)[:, None]
-    return np.take_along_axis(listed.index, chosen, axis=1)[:, 0]
+    return np.take_along_axis(listed.places, chosen, axis=1)[:, 0]
 
 
 def _links(listed: Shortlist, step: tuple[int, int]) -> Places:
     """Find who speaks to each query and candidate along `step`: [N, K] of flat places."""
-    query, index, _, width = listed
+    query, places, _, width = listed
     size = query.max(axis=0) + 1
     rows = np.full(size, -1)
     rows[tuple(query.T)] = np.arange(len(query))
     before = query - step
     held = np.clip(before, 0, size - 1)
     speaker = np.where((held == before).all(axis=1), rows[tuple(held.T)], -1)[:, None]
-    column = index % width - step[1]
-    wanted = index - step[0] * width - step[1]
-    span = int(index.max()) + width + 2  # a row's own range of numbers
+    column = places % width - step[1]
+    wanted = places - step[0] * width - step[1]
+    span = int(places.max()) + width + 2  # a row's own range of numbers
     sought = speaker * span + wanted
-    table = (np.arange(len(query))[:, None] * span + index).ravel()
+    table = (np.arange(len(query))[:, None] * span + places).ravel()
     place = np.minimum(np.searchsorted(table, np.maximum(sought, 0)), len(table) - 1)
     there = (table[place] == sought) & (speaker >= 0) & (column >= 0) & (column < width)
     return np.where(there & (wanted >= 0), place, len(table))

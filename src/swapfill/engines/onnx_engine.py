@@ -136,5 +136,5 @@ def _matched(query: Query[Array], i: int, cells: Bools, settings: FillSettings) 
     coarse: Match | None = matches[i]
     if coarse is None:
         expected = None if query.expected is None else query.expected[i]
-        return coherent_match(features, cells, expected, settings.bonus)
+        return coherent_match(features, cells, expected, settings.bonus, settings.seed)
     return carried_match(coarse, features, cells, len(cells) // before)

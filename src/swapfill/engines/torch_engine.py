@@ -145,7 +145,7 @@ class TorchEngine:
         values = with_pixels(query.features, query.picture)
         matched: Any = None
         if settings.matching == "coherent":
-            values, matched = _swap_coherently(query, cells, values, settings.bonus)
+            values, matched = _swap_coherently(query, cells, values, settings)
         else:
             asked = query.features if query.keys is None else query.keys
             values = patch_swap(asked, cells, values=values)
@@ -178,7 +178,7 @@ class TorchEngine:
 
 
 def _swap_coherently(
-    query: Query[Tensor], cells: Tensor, values: Tensor, bonus: float
+    query: Query[Tensor], cells: Tensor, values: Tensor, settings: FillSettings
 ) -> tuple[Tensor, Any]:
     """Swap map by map; what is matched is kept with the side it was matched at."""
     side = cells.shape[2]
@@ -186,9 +186,8 @@ def _swap_coherently(
     swapped, found = [], []
     for i, coarse in enumerate(matches):
         expected = None if query.expected is None else query.expected[i]
-        one, its = swap_coherently(
-            query.features[i], cells[i], expected, coarse, side // before, bonus, values[i]
-        )
+        map_and_hole = query.features[i], cells[i], expected, coarse, side // before
+        one, its = swap_coherently(*map_and_hole, settings.bonus, values[i], settings.seed)
         swapped.append(one)
         found.append(its)
     return torch.stack(swapped), (side, found)
