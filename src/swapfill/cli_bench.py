@@ -1,14 +1,21 @@
 """`swapfill bench`: what filling costs on this machine, beside other programs."""
 
+from __future__ import annotations
+
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from swapfill.cli_options import AsJson, Model, Quiet
 from swapfill.cli_terminal import bar
+
+if TYPE_CHECKING:
+    from swapfill.benching.case import Case, Row
+    from swapfill.benching.run import Asked
+    from swapfill.benching.scaling import Most
 
 
 def bench(
@@ -20,6 +27,23 @@ def bench(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of each process; none: one a core.")
     ] = None,
+    other: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="An ONNX file to time beside ours, such as lama=big-lama.onnx. May be repeated.",
+        ),
+    ] = None,
+    scaling: Annotated[
+        bool,
+        typer.Option("--scaling", help="How ours grows with hole, picture, batch and threads."),
+    ] = False,
+    largest_hole: Annotated[
+        int, typer.Option(min=64, help="Where --scaling ends: side of the hole, pixels.")
+    ] = 4096,
+    largest_picture: Annotated[
+        float, typer.Option(min=0.25, help="Where --scaling ends: picture, megapixels.")
+    ] = 100,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A Markdown file for the tables.")
     ] = None,
@@ -31,24 +55,23 @@ def bench(
 
     Each measurement has a process of its own. What is not installed is named, and left out.
     """
-    from swapfill.benching.report import markdown, report_of
-    from swapfill.benching.run import Asked, cases, in_child
+    from swapfill.benching.run import Asked, read_others
+    from swapfill.benching.scaling import Most
     from swapfill.bundle import Bundle
-    from swapfill.errors import OutputError
+    from swapfill.errors import ConfigError, OutputError
     from swapfill.files import write_bytes_atomically
 
     if output is not None and not output.parent.is_dir():
         raise OutputError(f"{output}: there is no folder {output.parent}, want one that is there")
+    if scaling and other:
+        raise ConfigError(f"--other {other[0]}: --scaling measures ours alone, want one of the two")
     Bundle.open(model)  # refused now, not by each process
-    asked, count = Asked(side, hole, repeat, model), threads or os.cpu_count() or 1
-    wanted, measure, rows = cases(asked), in_child(count), []
-    with bar("measuring", quiet=quiet) as on_progress:
-        for number, case in enumerate(wanted):
-            on_progress(number, len(wanted))
-            rows.append(measure(case))
-        on_progress(len(wanted), len(wanted))
-    report = report_of(rows, asked, count)
-    text = markdown(report)
+    asked = Asked(side, hole, repeat, model, read_others(other or ()))
+    count = threads or os.cpu_count() or 1
+    if scaling:
+        report, text = _scaled(asked, Most(largest_hole, largest_picture, count), quiet)
+    else:
+        report, text = _compared(asked, count, quiet)
     if output is not None:
         write_bytes_atomically(output, text.encode())
     if as_json:
@@ -57,3 +80,34 @@ def bench(
         typer.echo(text, nl=False)
     elif not quiet:
         typer.echo(str(output))
+
+
+def _compared(asked: Asked, threads: int, quiet: bool) -> tuple[dict[str, Any], str]:
+    from swapfill.benching.report import markdown, report_of
+    from swapfill.benching.run import cases, not_given
+
+    rows = _measured([(threads, case) for case in cases(asked)], quiet)
+    report = report_of([*rows, *not_given(asked)], asked, threads)
+    return report, markdown(report)
+
+
+def _scaled(asked: Asked, most: Most, quiet: bool) -> tuple[dict[str, Any], str]:
+    from swapfill.benching.scaling import points, scaling_markdown, scaling_report
+
+    wanted = points(asked, most)
+    rows = _measured([(point.threads, point.case) for point in wanted], quiet)
+    report = scaling_report(list(zip(wanted, rows, strict=True)), asked, most)
+    return report, scaling_markdown(report)
+
+
+def _measured(wanted: list[tuple[int, Case]], quiet: bool) -> list[Row]:
+    """Measure each case with its threads, one after the other."""
+    from swapfill.benching.run import in_child
+
+    rows = []
+    with bar("measuring", quiet=quiet) as on_progress:
+        for number, (threads, case) in enumerate(wanted):
+            on_progress(number, len(wanted))
+            rows.append(in_child(threads)(case))
+        on_progress(len(wanted), len(wanted))
+    return rows

@@ -6,11 +6,16 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Case(BaseModel):
-    """What one process measures: a filling by our model or by another method, or a patch-swap."""
+    """What one process measures.
+
+    `ours` is a filling by our model, step by step and against its floor, `curve` the same without
+    the floor, of several `pictures` at once if asked for; `method` a filling by another program,
+    `forward` a pass through the network in the ONNX `file`, `swap` a patch-swap.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["ours", "method", "swap"]
+    kind: Literal["ours", "curve", "method", "forward", "swap"]
     name: str
     side: int  # of the picture, pixels
     hole: int  # side of the square hole, pixels
@@ -18,6 +23,8 @@ class Case(BaseModel):
     model: str = "default"
     engine: str = "auto"
     precision: str = "auto"
+    pictures: int = 1  # filled at once
+    file: str = ""
 
 
 class Row(BaseModel):

@@ -7,6 +7,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,6 +18,7 @@ from PIL import Image
 
 from swapfill.benching.case import Case, Row
 from swapfill.benching.clock import timed, watched
+from swapfill.benching.forward import Forward
 from swapfill.benching.rates import Counter, copy_rate, numpy_rate, torch_rate
 from swapfill.benching.scene import picture, square
 from swapfill.benching.steps import LEARNED, STEPS, TimedEngine
@@ -28,31 +31,65 @@ Steps = dict[str, float]
 
 def measure(case: Case) -> Row:
     """Measure a case in this process; a row that says what is missing if a package is."""
-    work = {"ours": _ours, "method": _method, "swap": _swap}[case.kind]
+    works = {
+        **{"ours": _ours, "curve": _curve, "method": _method},
+        **{"forward": _forward, "swap": _swap},
+    }
     try:
-        return work(case)
+        return works[case.kind](case)
     except (ConfigError, DeviceError, ModuleNotFoundError) as error:
         return Row(name=case.name, kind=case.kind, missing=str(error))
 
 
 def _ours(case: Case) -> Row:
+    painter, row = _loaded(case)
+    fill = partial(_fill, case, picture(case.side), square(case.side, case.hole))
+    _add_fillings(row, painter, fill, case)
+    if painter.engine.name == "torch":
+        counter = Counter()
+        fill(type(painter)(TimedEngine(painter.engine, counter), painter.settings))
+        row.operations = dict(counter.operations)
+    _add_rates(row, case.engine)
+    return row
+
+
+def _curve(case: Case) -> Row:
+    painter, row = _loaded(case)
+    fill = partial(_fill, case, picture(case.side), square(case.side, case.hole))
+    _add_fillings(row, painter, fill, case)
+    return row
+
+
+def _loaded(case: Case) -> tuple[Any, Row]:
     from swapfill.inpainter import Inpainter
 
     start = time.perf_counter()
     painter = Inpainter.load(case.model, engine=case.engine, device="cpu", precision=case.precision)
     row = Row(name=case.name, kind=case.kind, load=time.perf_counter() - start)
     row.precision = painter.engine.precision
-    pixels, hole = picture(case.side), square(case.side, case.hole)
-    with tempfile.TemporaryDirectory() as name:
-        files = _written(Path(name), pixels, hole)
-        memory = watched(lambda: painter.inpaint_file(*files))
-        row.peak, row.extra = memory
-        row.steps = _file_steps(painter, files, case.repeat)
-    timing = timed(lambda: painter.fill(pixels, hole), case.repeat)
-    row.seconds, row.processor = timing
-    _add_steps(row, painter, lambda one: one.fill(pixels, hole), case.repeat)
-    _add_rates(row, case.engine)
-    return row
+    return painter, row
+
+
+def _fill(case: Case, pixels: Any, hole: Any, painter: Any) -> None:
+    """Fill one picture, or several at once as a folder's are: read by threads, one engine."""
+    if case.pictures == 1:
+        painter.fill(pixels, hole)
+        return
+    with painter.shared() as many, ThreadPoolExecutor(case.pictures) as crew:
+        list(crew.map(many.fill, [pixels] * case.pictures, [hole] * case.pictures))
+
+
+def _add_fillings(row: Row, painter: Any, fill: Callable[[Any], None], case: Case) -> None:
+    """Measure from file to file, then fillings as a whole, then step by step."""
+    if case.pictures == 1:
+        with tempfile.TemporaryDirectory() as name:
+            files = _written(Path(name), picture(case.side), square(case.side, case.hole))
+            row.peak, row.extra = watched(lambda: painter.inpaint_file(*files))
+            row.steps = _file_steps(painter, files, case.repeat)
+    else:
+        row.peak, row.extra = watched(lambda: fill(painter))
+    row.seconds, row.processor = timed(lambda: fill(painter), case.repeat)
+    _add_steps(row, painter, fill, case.repeat)
 
 
 def _written(folder: Path, pixels: Any, hole: Any) -> tuple[Path, Path, Path]:
@@ -79,7 +116,7 @@ def _file_steps(painter: Any, files: tuple[Path, Path, Path], repeat: int) -> St
 
 
 def _add_steps(row: Row, painter: Any, fill: Callable[[Any], object], repeat: int) -> None:
-    """Time each step of the filling by itself, and count what it needs."""
+    """Time each step of the filling by itself."""
     runs, rests = [], []
     for _ in range(repeat):
         engine = TimedEngine(painter.engine)
@@ -92,10 +129,6 @@ def _add_steps(row: Row, painter: Any, fill: Callable[[Any], object], repeat: in
     for name in (name for name in STEPS if name in row.moved):
         row.steps[name] = median(run[name].seconds for run in runs)
     row.steps["rest"] = median(rests)
-    if painter.engine.name == "torch":
-        counter = Counter()
-        fill(type(painter)(TimedEngine(painter.engine, counter), painter.settings))
-        row.operations = dict(counter.operations)
 
 
 def _add_rates(row: Row, engine: str) -> None:
@@ -115,6 +148,14 @@ def _method(case: Case) -> Row:
     memory = watched(lambda: fill(known, hole))
     timing = timed(lambda: fill(known, hole), case.repeat)
     return Row(name=case.name, kind=case.kind, **memory._asdict(), **timing._asdict())
+
+
+def _forward(case: Case) -> Row:
+    forward = Forward(Path(case.file), picture(case.side), square(case.side, case.hole))
+    memory = watched(forward)
+    timing = timed(forward, case.repeat)
+    name = f"{case.name}, network alone, {forward.seen}"
+    return Row(name=name, kind=case.kind, **memory._asdict(), **timing._asdict())
 
 
 def _swap(case: Case) -> Row:

@@ -8,6 +8,7 @@ from typing import Any
 from swapfill.benching.case import Row
 from swapfill.benching.run import SWAPS, Asked
 from swapfill.benching.steps import LEARNED
+from swapfill.benching.tables import as_megabytes, as_seconds, table
 
 _FLOORED = ("encode", "translate", "swap")
 _FILES = ("read", "write")
@@ -23,18 +24,29 @@ def report_of(rows: list[Row], asked: Asked, threads: int) -> Report:
     counted = {row.name: row.model_dump() for row in rows}
     return {
         "asked": asked._asdict() | {"threads": threads},
-        "machine": {
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-            "python": platform.python_version(),
-            "multiply": {bits: _best_rate(rows, bits) for bits in ("fp32", "bf16")},
-            "copy": max((row.copy_rate for row in rows), default=0.0),
-        },
+        "machine": machine_of(rows),
         "rows": counted,
         "floors": {row.name: floors for row in rows if (floors := floors_of(row, rows))},
         "patch_swap": _compared(rows),
     }
+
+
+def machine_of(rows: list[Row]) -> Report:
+    """Tell what the machine is, and how fast the rows found it to be (0: they did not ask)."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "python": platform.python_version(),
+        "multiply": {bits: _best_rate(rows, bits) for bits in ("fp32", "bf16")},
+        "copy": max((row.copy_rate for row in rows), default=0.0),
+    }
+
+
+def of_machine(machine: Report) -> str:
+    """Say which machine it is, and how busy: one clause."""
+    load = machine["load"] or 0
+    return f"{machine['processor']}, {machine['cores']} cores, load {load:.1f}"
 
 
 def _processor() -> str:
@@ -91,9 +103,8 @@ def markdown(report: Report) -> str:
     )
     parts = [
         f"{asked['side']} x {asked['side']}, hole {asked['hole']} x {asked['hole']}, "
-        f"threads: {asked['threads']}, medians of {asked['repeat']}. {machine['processor']}, "
-        f"{machine['cores']} cores, load {machine['load'] or 0:.1f}; {rates}, "
-        f"copying {machine['copy'] / 1e9:.1f} GB/s. MB are 10^6 bytes.",
+        f"threads: {asked['threads']}, medians of {asked['repeat']}. {of_machine(machine)}; "
+        f"{rates}, copying {machine['copy'] / 1e9:.1f} GB/s. MB are 10^6 bytes.",
         _fillings([row for row in rows if row.kind != "swap"]),
         _steps([row for row in rows if row.kind == "ours" and not row.missing]),
         _floors(report, rows),
@@ -101,11 +112,6 @@ def markdown(report: Report) -> str:
     ]
     missing = [f"Not measured: {row.name}: {row.missing}" for row in rows if row.missing]
     return "\n\n".join([part for part in parts if part] + missing) + "\n"
-
-
-def _table(head: list[str], body: Iterable[list[str]]) -> str:
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _fillings(rows: list[Row]) -> str:
@@ -116,12 +122,17 @@ def _fillings(rows: list[Row]) -> str:
     head = ["filling", "seconds", "of the processor", f"times {there[0].name}", "peak MB", "extra"]
     body = (
         [
-            *(row.name, _s(row.seconds), _s(row.processor), f"{row.seconds / first:.2f}"),
-            *(_mb(row.peak), _mb(row.extra)),
+            *(
+                row.name,
+                as_seconds(row.seconds),
+                as_seconds(row.processor),
+                f"{row.seconds / first:.2f}",
+            ),
+            *(as_megabytes(row.peak), as_megabytes(row.extra)),
         ]
         for row in there
     )
-    return _table(head, body)
+    return table(head, body)
 
 
 def _steps(rows: list[Row]) -> str:
@@ -129,8 +140,11 @@ def _steps(rows: list[Row]) -> str:
     if not rows:
         return ""
     names = (*LEARNED, "rest", *_FILES)
-    body = ([row.name, _s(row.load), *(_s(row.steps[name]) for name in names)] for row in rows)
-    return _table(["seconds", "load", *names], body)
+    body = (
+        [row.name, as_seconds(row.load), *(as_seconds(row.steps[name]) for name in names)]
+        for row in rows
+    )
+    return table(["seconds", "load", *names], body)
 
 
 def _floors(report: Report, rows: list[Row]) -> str:
@@ -141,7 +155,7 @@ def _floors(report: Report, rows: list[Row]) -> str:
         for row in rows
         if row.name in report["floors"]
     ]
-    return _table(["time over floor", *_FLOORED], body) if body else ""
+    return table(["time over floor", *_FLOORED], body) if body else ""
 
 
 def _over(steps: dict[str, float], floors: dict[str, float], name: str) -> str:
@@ -154,13 +168,5 @@ def _swaps(found: dict[str, float], side: int) -> str:
     return (
         f"Exact patch-swap at {side // 4} x {side // 4} x 256: {found['ratio']:.1f} x as fast as "
         f"unfold and matrix product ({found['processor_ratio']:.1f} x by the processor), "
-        f"{_mb(found['extra'])} MB extra against {_mb(found['unfold_extra'])} MB."
+        f"{as_megabytes(found['extra'])} MB extra against {as_megabytes(found['unfold_extra'])} MB."
     )
-
-
-def _mb(count: float) -> str:
-    return f"{count / 1e6:.0f}"
-
-
-def _s(seconds: float) -> str:
-    return f"{seconds:.4f}" if seconds < 0.1 else f"{seconds:.2f}"
