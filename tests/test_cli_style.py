@@ -34,15 +34,42 @@ def test_a_picture_is_written_and_told_as_json(
 def test_a_folder_with_a_failure_ends_with_1_and_a_count(
     photo: Path, tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    contents = tmp_path / "contents"
+    contents, output = tmp_path / "contents", tmp_path / "out"
     contents.mkdir()
     photo.rename(contents / "photo.png")
     (contents / "bad.jpg").write_bytes(b"")
-    asked = ["style", str(contents), _style(tmp_path), "-o", str(tmp_path / "out")]
-    assert main([*asked, "--model", str(tiny_bundle)]) == 1
-    told = capsys.readouterr().err.splitlines()
-    assert told[-1] == "swapfill: 1 of 2 pictures failed"
-    assert (tmp_path / "out" / "photo.png").is_file()
+    asked = ["style", str(contents), _style(tmp_path), "-o", str(output)]
+    asked += ["--model", str(tiny_bundle)]
+    assert main([*asked, "--json"]) == 1
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert (told["done"], told["skipped"], told["failed"]) == (1, 0, 1)
+    assert told["engine"] == "torch"
+    assert said.err.splitlines()[-1] == f"swapfill: 1 failed; {output / 'report.json'} names them"
+    assert (output / "photo.png").is_file()
+    (contents / "bad.jpg").unlink()
+    assert main(asked) == 0
+    assert capsys.readouterr().out == f"0 done, 1 done before: {output}\n"
+    assert main([*asked, "--force", "--weight", "1"]) == 0
+    assert capsys.readouterr().out == f"1 done, 0 done before: {output}\n"
+
+
+def test_a_folder_takes_its_masks_from_a_folder(
+    photo: Path, mask: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    for name, path in (("contents", photo), ("masks", mask)):
+        (tmp_path / name).mkdir()
+        path.rename(tmp_path / name / "photo.png")
+    output = tmp_path / "out"
+    asked = ["style", str(tmp_path / "contents"), _style(tmp_path), "-o", str(output)]
+    asked += ["--mask", str(tmp_path / "masks"), "--model", str(tiny_bundle)]
+    assert main(asked) == 0
+    before, after, white = (
+        np.asarray(Image.open(tmp_path / name / "photo.png"))
+        for name in ("contents", "out", "masks")
+    )
+    assert np.array_equal(before[white < 128], after[white < 128])
+    assert not np.array_equal(before[white > 127], after[white > 127])
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,21 @@
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from swapfill.cli_options import AsJson, Device, Engine, Model, Precision, Quiet
-from swapfill.cli_terminal import OnProgress, bar, notices, say
-from swapfill.errors import ConfigError, OutputError
+from swapfill.cli_terminal import bar, notices, picture_bar, say
+from swapfill.errors import OutputError
+
+if TYPE_CHECKING:
+    from swapfill.folders import Folders
+    from swapfill.style_folder import StyleHow
+
+_SOME_FAILED = 1  # the exit code when pictures of a folder could not be done
 
 
 def style(
@@ -18,7 +25,10 @@ def style(
     *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Where to write: file or folder.")],
     mask: Annotated[
-        Path | None, typer.Option(help="White = where to work; elsewhere not a bit changes.")
+        Path | None,
+        typer.Option(
+            help="White = where to work; elsewhere not a bit changes. For a folder also a folder."
+        ),
     ] = None,
     fit_mask: Annotated[
         bool, typer.Option("--fit-mask", help="Resize a mask of another size.")
@@ -53,14 +63,18 @@ def style(
         int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP; none: as the content's.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace an input, or results that a folder has.")
+        bool,
+        typer.Option(
+            "--force", help="Let the output replace an input; of a folder, do again what is done."
+        ),
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Give a picture the style of others: its patches are swapped for theirs.
 
-    A folder gives a folder: the same tree, names and formats; what is there already is skipped.
+    A folder gives a folder: the same tree, names and formats. What an earlier run has done is not
+    done again.
     """
     asked = {
         "strength": strength,
@@ -72,81 +86,67 @@ def style(
     }
     options: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     options |= {"engine": engine, "device": device, "precision": precision}
-    if content.is_dir() and mask is not None:
-        raise ConfigError(f"--mask {mask} is for one picture, and {content} is a folder")
+    if content.is_dir():
+        from swapfill.folders import Folders
+        from swapfill.style_folder import StyleHow
+
+        weights = None if weight is None else tuple(weight)
+        how = StyleHow(
+            model, options, fit_mask, quality, force, styles=tuple(styles), weights=weights
+        )
+        _stylize_folder(Folders(content, mask, output), how, as_json=as_json, quiet=quiet)
+        return
+    _check_output(output, [] if force else [content, mask, *styles])
     start = time.perf_counter()
     with notices(quiet=quiet), bar(f"styling {content.name}", quiet=quiet) as on_progress:
         from swapfill.style import Stylist
 
-        if content.is_dir():
-            stylist = Stylist.load(model, **options)
-            report = _folder(
-                stylist, (content, styles, output), weight, quality, on_progress, force=force
-            )
-        else:
-            _check_output(output, [] if force else [content, mask, *styles])
-            stylist = Stylist.load(model, **options)
-            stylist.stylize_file(
-                content,
-                styles,
-                output,
-                mask=mask,
-                weights=weight,
-                fit_mask=fit_mask,
-                quality=quality,
-                on_progress=on_progress,
-            )
-            report = {"output": str(output)}
-    _tell(report, stylist, start, as_json=as_json, quiet=quiet)
-
-
-def _folder(
-    stylist: Any,
-    paths: tuple[Path, list[Path], Path],
-    weights: list[float] | None,
-    quality: int | None,
-    on_progress: OnProgress,
-    *,
-    force: bool,
-) -> dict[str, Any]:
-    from swapfill.style_folder import stylize_folder
-
-    report = stylize_folder(
-        stylist,
-        *paths,
-        weights=weights,
-        quality=quality,
-        force=force,
-        on_progress=on_progress,
-    )
-    return {
-        "output": str(paths[2]),
-        "done": len(report.done),
-        "skipped": len(report.skipped),
-        "failed": {str(name): line for name, line in report.failed.items()},
-    }
-
-
-def _tell(
-    report: dict[str, Any], stylist: Any, start: float, *, as_json: bool, quiet: bool
-) -> None:
-    engine = stylist.engine
-    report |= {
-        "seconds": round(time.perf_counter() - start, 3),
-        "engine": engine.name,
-        "device": engine.device,
-        "precision": engine.precision,
-    }
-    failed = report.get("failed", {})
-    for line in failed.values():
-        say(line)
+        stylist = Stylist.load(model, **options)
+        stylist.stylize_file(
+            content,
+            styles,
+            output,
+            mask=mask,
+            weights=weight,
+            fit_mask=fit_mask,
+            quality=quality,
+            on_progress=on_progress,
+        )
     if as_json:
-        typer.echo(json.dumps(report))
+        seconds = round(time.perf_counter() - start, 3)
+        typer.echo(json.dumps({"output": str(output), "seconds": seconds, **_ran_on(stylist)}))
     elif not quiet:
-        typer.echo(report["output"])
-    if failed:
-        say(f"{len(failed)} of {len(failed) + report['done'] + report['skipped']} pictures failed")
-        raise typer.Exit(1)
+        typer.echo(str(output))
+
+
+def _stylize_folder(folders: "Folders", how: "StyleHow", *, as_json: bool, quiet: bool) -> None:
+    """Do a folder, and tell how many were done; exit with 1 if some could not be."""
+    from swapfill.folder_run import REPORT, fill_folder
+    from swapfill.style_folder import StyleWorker
+
+    folders.check()
+    stylist = how.load()
+    worker = StyleWorker(stylist, folders, how)  # before anything is written: styles are told now
+    with (
+        notices(quiet=quiet),
+        picture_bar(f"styling {folders.photos}", quiet=quiet) as on_progress,
+    ):
+        summary = fill_folder(
+            folders, how, lambda tasks: map(worker, tasks), on_progress=on_progress
+        )
+    if as_json:
+        told = {"output": str(folders.output), **asdict(summary), **_ran_on(stylist)}
+        typer.echo(json.dumps(told))
+    elif not quiet:
+        typer.echo(f"{summary.done} done, {summary.skipped} done before: {folders.output}")
+    if summary.failed:
+        say(f"{summary.failed} failed; {folders.output / REPORT} names them")
+        raise typer.Exit(_SOME_FAILED)
+
+
+def _ran_on(stylist: Any) -> dict[str, str]:
+    engine = stylist.engine
+    return {"engine": engine.name, "device": engine.device, "precision": engine.precision}
 
 
 def _check_output(output: Path, inputs: list[Path | None]) -> None:

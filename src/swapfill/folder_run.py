@@ -1,4 +1,4 @@
-"""Fill a folder of pictures: what is done is skipped, what fails is collected.
+"""Do a folder of pictures: what is done is skipped, what fails is collected.
 
 Each picture's outcome goes to the journal as it comes, so that a run that is killed goes on where
 it was. At the end `report.json` in the output folder counts them, and names those that failed.
@@ -16,7 +16,7 @@ from swapfill.errors import OutputError
 from swapfill.files import write_atomically
 from swapfill.folders import STATE, Folders
 from swapfill.journal import Journal, open_journal
-from swapfill.picture_task import How, Outcome, Task
+from swapfill.picture_task import Outcome, Run, Task
 
 REPORT = "report.json"
 
@@ -35,13 +35,13 @@ class Summary:
 
 
 def fill_folder(
-    folders: Folders, how: How, crew: Crew, *, on_progress: OnProgress = lambda done, of_all: None
+    folders: Folders, how: Run, crew: Crew, *, on_progress: OnProgress = lambda done, of_all: None
 ) -> Summary:
-    """Fill every picture of a folder.
+    """Fill every picture of a folder, or do whatever else the crew does to each.
 
     Args:
         folders: where pictures, masks and results are.
-        how: how they are filled.
+        how: what holds for all of them.
         crew: does tasks, and gives their outcomes as they are ready.
         on_progress: called with the number of pictures that are through, and of all, which is None
             until they have been counted.
@@ -110,7 +110,7 @@ class _Count:
 
 
 def write_report(
-    folders: Folders, how: How, summary: Summary, failures: Iterator[tuple[str, str]]
+    folders: Folders, how: Run, summary: Summary, failures: Iterator[tuple[str, str]]
 ) -> None:
     """Write `report.json` into the output folder; failures go there one by one, however many.
 
@@ -121,8 +121,7 @@ def write_report(
         "photos": str(folders.photos),
         "masks": None if folders.masks is None else str(folders.masks),
         "output": str(folders.output),
-        "model": how.model,
-        "options": how.options,
+        **how.told(),
         **asdict(summary),
     }
 

@@ -1,10 +1,14 @@
-"""One picture of a folder, from file to file, unless it is done already."""
+"""One picture of a folder, from file to file, unless it is done already.
+
+What is done with the picture is for a kind of `Worker` to say; here is the one that fills.
+"""
 
 import hashlib
 import io
 import json
 import logging
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,12 +47,12 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True)
-class How:
-    """How every picture of a run is filled.
+class Run:
+    """What holds for every picture of a run.
 
     Attributes:
         model: a packaged model's name or a bundle's folder.
-        options: what `Inpainter.load` takes beside it: engine, device, precision, settings.
+        options: how the model is loaded: engine, device, precision, settings.
         fit_mask: bring masks of another size to that of their pictures.
         quality: of JPEG and WebP, 1 to 100; None keeps that of the picture.
         force: do again what is done.
@@ -63,33 +67,56 @@ class How:
     force: bool = False
     receipts: Receipts | None = None
 
+    def told(self) -> dict[str, Any]:
+        """Give what a report says of the run."""
+        return {"model": self.model, "options": self.options}
+
+
+@dataclass(frozen=True)
+class How(Run):
+    """How every picture of a run is filled; `options` are what `Inpainter.load` takes."""
+
     def load(self) -> Inpainter:
         """Load the model; raises what `Inpainter.load` does."""
         return Inpainter.load(self.model, **self.options)
 
 
-class PictureWorker:
+class Given(NamedTuple):
+    """A picture and its mask as they were read, and where the result is to be."""
+
+    photo: Path
+    content: bytes
+    mask: Path | None
+    masked: bytes | None  # the mask's content
+    output: Path
+
+
+class Worker(ABC):
     """Does tasks, from any number of threads; a fault of one picture is that task's outcome.
 
     Args:
-        painter: fills; to be shared where threads share the worker.
         folders: where pictures, masks and results are.
-        how: what else there is to know.
+        run: what holds for all of them.
+        settings: what a result depends on beside picture, mask, model and `run`, fit for JSON.
     """
 
-    def __init__(self, painter: Inpainter, folders: Folders, how: How) -> None:
-        self._painter, self._folders, self._how = painter, folders, how
-        sums = bundle.find(how.model) / bundle.SUMS
+    def __init__(self, folders: Folders, run: Run, settings: Mapping[str, Any]) -> None:
+        self._folders, self._run = folders, run
+        sums = bundle.find(run.model) / bundle.SUMS
         self._settings = {
             "model": hashlib.sha256(sums.read_bytes()).hexdigest(),
-            "settings": painter.settings.model_dump(mode="json"),
-            "fit_mask": how.fit_mask,
-            "quality": how.quality,
+            "fit_mask": run.fit_mask,
+            "quality": run.quality,
+            **settings,
         }
         self._room = _Room(MAX_PIXELS)
 
+    @abstractmethod
+    def _made(self, given: Given) -> bytes:
+        """Make a picture's result, the content of a file; raises a `SwapfillError`."""
+
     def __call__(self, task: Task) -> Outcome:
-        """Fill a picture, or tell that it is done."""
+        """Do a picture, or tell that it is done."""
         try:
             return self._do(task)
         except SwapfillError as error:
@@ -100,20 +127,17 @@ class PictureWorker:
             return Outcome(task.name, "failed", error=f"{task.name}: a fault of ours: {said}")
 
     def _do(self, task: Task) -> Outcome:
-        photo, mask = self._folders.photos / task.name, self._folders.mask_of(task.name)
-        output = self._folders.output / task.name
-        seen = _read(photo, ImageError)
-        masked = None if mask is None else _read(mask, MaskError)
-        source = self._digest(seen, masked)
-        known = task.known
-        if known and known.source == source and not self._how.force and _is(output, known.result):
+        given = self._given(task.name)
+        source = self._digest(given)
+        known, output = task.known, given.output
+        if known and known.source == source and not self._run.force and _is(output, known.result):
             return Outcome(task.name, "skipped", known)
-        receipts = self._how.receipts
+        receipts = self._run.receipts
         left = receipts.read(task.name) if receipts else None
         if left and left.source == source and _is(output, left.result):
             return Outcome(task.name, "done", left)
-        with self._room.for_pixels(_pixels_of(seen)):
-            content = self._filled(seen, photo, masked, mask, output)
+        with self._room.for_pixels(_pixels_of(given.content)):
+            content = self._made(given)
         _make_folder(output.parent)
         entry = Entry(source, hashlib.sha256(content).hexdigest())
         if receipts:
@@ -121,29 +145,49 @@ class PictureWorker:
         write_bytes_atomically(output, content)
         return Outcome(task.name, "done", entry)
 
-    def _filled(
-        self, seen: bytes, photo: Path, masked: bytes | None, mask: Path | None, output: Path
-    ) -> bytes:
-        picture = Photograph.from_bytes(seen, str(photo))
-        if masked is None:
-            hole = picture.hole_from_alpha()
-        else:
-            hole = read_hole(masked, picture.size, fit=self._how.fit_mask, name=str(mask))
-        try:
-            filled = self._painter.fill_photograph(picture, hole, opaque=mask is None)
-        except MaskError as error:  # says nothing of the file
-            raise MaskError(f"{mask or photo}: {error}") from error
-        form = picture.format  # by its content: a PNG that is called .jpg stays a PNG
-        del picture, hole  # of a large picture, what encoding needs room for
-        return filled.to_bytes(form, quality=self._how.quality, name=str(output))
+    def _given(self, name: str) -> Given:
+        photo, mask = self._folders.photos / name, self._folders.mask_of(name)
+        content = _read(photo, ImageError)
+        masked = None if mask is None else _read(mask, MaskError)
+        return Given(photo, content, mask, masked, self._folders.output / name)
 
-    def _digest(self, seen: bytes, masked: bytes | None) -> str:
+    def _digest(self, given: Given) -> str:
         parts = {
-            "photo": hashlib.sha256(seen).hexdigest(),
-            "mask": None if masked is None else hashlib.sha256(masked).hexdigest(),
+            "photo": hashlib.sha256(given.content).hexdigest(),
+            "mask": None if given.masked is None else hashlib.sha256(given.masked).hexdigest(),
         }
         whole = json.dumps(parts | self._settings, sort_keys=True)
         return hashlib.sha256(whole.encode()).hexdigest()
+
+
+class PictureWorker(Worker):
+    """Fills pictures.
+
+    Args:
+        painter: fills; to be shared where threads share the worker.
+        folders: where pictures, masks and results are.
+        how: what else there is to know.
+    """
+
+    def __init__(self, painter: Inpainter, folders: Folders, how: How) -> None:
+        super().__init__(folders, how, {"settings": painter.settings.model_dump(mode="json")})
+        self._painter = painter
+
+    def _made(self, given: Given) -> bytes:
+        picture = Photograph.from_bytes(given.content, str(given.photo))
+        mask = given.mask
+        if given.masked is None:
+            hole = picture.hole_from_alpha()
+        else:
+            fit = self._run.fit_mask
+            hole = read_hole(given.masked, picture.size, fit=fit, name=str(mask))
+        try:
+            filled = self._painter.fill_photograph(picture, hole, opaque=mask is None)
+        except MaskError as error:  # says nothing of the file
+            raise MaskError(f"{mask or given.photo}: {error}") from error
+        form = picture.format  # by its content: a PNG that is called .jpg stays a PNG
+        del picture, hole  # of a large picture, what encoding needs room for
+        return filled.to_bytes(form, quality=self._run.quality, name=str(given.output))
 
 
 class _Room:

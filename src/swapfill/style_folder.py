@@ -1,77 +1,83 @@
-"""Style transfer of a folder of pictures: the same tree, names and formats."""
+"""Style transfer of a folder of pictures: the same tree, names and formats, as `folder_run` has it.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+A worker for its crew, which may be this thread alone: nearly all of the time is the networks'. The
+styles are read once; a picture is skipped if it, its mask, the styles, the settings and the model
+are what they were.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from swapfill.errors import ImageError, OutputError, SwapfillError
-from swapfill.formats import SUFFIXES
-from swapfill.images import Photograph
+import numpy as np
+
+from swapfill.bundle import sha256
+from swapfill.folders import Folders
+from swapfill.images import Photograph, read_hole
+from swapfill.picture_task import Given, Run, Worker
 from swapfill.style import Stylist
 
 
-@dataclass
-class FolderReport:
-    """What became of a folder's pictures, as paths relative to it."""
+@dataclass(frozen=True)
+class StyleHow(Run):
+    """How every picture of a run is given a style; `options` are what `Stylist.load` takes.
 
-    done: list[Path] = field(default_factory=list)
-    skipped: list[Path] = field(default_factory=list)
-    failed: dict[Path, str] = field(default_factory=dict)
+    Attributes:
+        styles: picture files.
+        weights: of the styles; None: equal.
+    """
+
+    styles: tuple[Path, ...] = ()
+    weights: tuple[float, ...] | None = None
+
+    def load(self) -> Stylist:
+        """Load the model; raises what `Stylist.load` does."""
+        return Stylist.load(self.model, **self.options)
+
+    def told(self) -> dict[str, Any]:
+        """Give what a report says of the run."""
+        more = {"styles": [str(style) for style in self.styles], "weights": self.weights}
+        return super().told() | more
 
 
-def stylize_folder(
-    stylist: Stylist,
-    contents: Path,
-    styles: Sequence[Path],
-    output: Path,
-    *,
-    weights: Sequence[float] | None = None,
-    quality: int | None = None,
-    force: bool = False,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> FolderReport:
-    """Give every picture below a folder a style.
-
-    One that fails is reported, and the others go on. A picture whose result is there already is
-    skipped, so that a run that was ended goes on where it was.
+class StyleWorker(Worker):
+    """Gives pictures a style.
 
     Args:
         stylist: does the work.
-        contents: the folder.
-        styles: picture files.
-        output: another folder; it is made, and the tree below it.
-        weights: of the styles.
-        quality: of JPEG and WebP; None keeps that of each content.
-        force: do what is there again.
-        on_progress: called with the number of pictures done, and of all.
+        folders: where pictures, masks and results are; without masks all of a picture is changed,
+            not what is transparent.
+        how: what else there is to know.
 
     Raises:
-        ImageError: the folder holds no picture, or a style cannot be read.
-        OutputError: `output` is the folder itself, or lies in it.
+        ImageError: a style cannot be read, or is smaller than a patch.
         ConfigError: the weights do not fit the styles.
     """
-    if output.resolve().is_relative_to(contents.resolve()):
-        raise OutputError(f"{output}: lies in the folder {contents} itself, want another one")
-    suffixes = set(SUFFIXES)
-    pictures = sorted(p for p in contents.rglob("*") if p.suffix.lower() in suffixes)
-    if not pictures:
-        raise ImageError(f"{contents}: holds no picture, want some of {', '.join(SUFFIXES)}")
-    photographs = [Photograph.open(style) for style in styles]
-    report = FolderReport()
-    for number, picture in enumerate(pictures, start=1):
-        name = picture.relative_to(contents)
-        target = output / name
-        if target.exists() and not force:
-            report.skipped.append(name)
-            continue
-        try:
-            photo = Photograph.open(picture)
-            result = stylist.stylize_photograph(photo, photographs, weights=weights)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            result.save(target, quality=quality)
-            report.done.append(name)
-        except SwapfillError as error:
-            report.failed[name] = str(error)
-        if on_progress:
-            on_progress(number, len(pictures))
-    return report
+
+    def __init__(self, stylist: Stylist, folders: Folders, how: StyleHow) -> None:
+        self._stylist, self._weights = stylist, how.weights
+        self._styles = [Photograph.open(style) for style in how.styles]
+        nothing = Photograph.from_array(np.zeros((1, 1), np.uint8))
+        # With nowhere to work it only looks at styles and weights: told once, not for each picture.
+        stylist.stylize_photograph(
+            nothing, self._styles, weights=how.weights, where=np.zeros((1, 1), np.bool_)
+        )
+        settings = {
+            "settings": stylist.settings.model_dump(mode="json"),
+            "styles": [sha256(style) for style in how.styles],
+            "weights": how.weights,
+        }
+        super().__init__(folders, how, settings)
+
+    def _made(self, given: Given) -> bytes:
+        photo = Photograph.from_bytes(given.content, str(given.photo))
+        where = None
+        if given.masked is not None:
+            where = read_hole(
+                given.masked, photo.size, fit=self._run.fit_mask, name=str(given.mask)
+            )
+        result = self._stylist.stylize_photograph(
+            photo, self._styles, weights=self._weights, where=where
+        )
+        form = photo.format  # by its content, whatever the name
+        return result.to_bytes(form, quality=self._run.quality, name=str(given.output))
