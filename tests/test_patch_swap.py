@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -234,18 +235,67 @@ def test_the_size_of_a_block_changes_nothing(block: int, monkeypatch: pytest.Mon
 
 def test_no_block_is_larger_than_asked_or_than_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    original = torch.nn.functional.conv2d
+    original = module._product
 
-    def noted(cells: Tensor, weight: Tensor) -> Tensor:
-        out = original(cells, weight)
-        sizes.append(out.numel())
-        return out
+    def noted(keys: Tensor) -> Callable[[Tensor], Tensor]:
+        product = original(keys)
 
-    monkeypatch.setattr(torch.nn.functional, "conv2d", noted)
+        def one(cells: Tensor) -> Tensor:
+            gram = product(cells)
+            sizes.append(tuple(gram.shape))
+            return gram
+
+        return one
+
+    monkeypatch.setattr(module, "_product", noted)
     monkeypatch.setattr(module, "_BLOCK", 1100)
     patch_swap(random_map(0)[None], hole_of(HOLES["centre"])[None])
-    row = 7 * 8 * 9  # cells of a row of queries, cells of the map
-    assert sizes == [2 * row, 2 * row, 2 * row, row]
+    # 7 columns of queries, 8 x 9 cells of the map: two rows are 1008
+    assert sizes == [(2, 7, 72), (2, 7, 72), (2, 7, 72), (1, 7, 72)]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_both_ways_to_multiply_give_the_products(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    part, keys = whole_numbers(0)[0, :, :4, :5], whole_numbers(1)[0]
+    wanted = torch.einsum("cab,chw->abhw", part, keys).flatten(2)
+    assert torch.equal(module._product(keys)(part), wanted)
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_strips_around_the_hole_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    features, keys, hole = whole_numbers(1)[0], whole_numbers(2)[0], hole_of(HOLES[name])
+    wanted = match(features, hole, keys)
+    monkeypatch.setattr(module, "_LARGE", 0)
+    for strip in (1, 2, 40):
+        monkeypatch.setattr(module, "_STRIP", strip)
+        found = match(features, hole, keys)
+        assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_strips_hold_each_candidate_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LARGE", 0)
+    monkeypatch.setattr(module, "_STRIP", 2)
+    valid = candidates(hole_of(HOLES[name]))
+    held = torch.zeros_like(valid, dtype=torch.int64)
+    for rows, columns in module._rectangles(valid):
+        held[rows, columns] += 1
+        assert rows.stop - rows.start <= 2
+    assert (held[valid] == 1).all()
+    assert (held <= 1).all()
+
+
+def test_a_large_map_is_matched_around_its_hole() -> None:
+    valid = torch.ones(80, 80, dtype=torch.bool)
+    valid[30:50, 20:60] = False
+    held = [
+        (rows.start, rows.stop, columns.start, columns.stop)
+        for rows, columns in module._rectangles(valid)
+    ]
+    assert held == [(0, 30, 0, 80), (30, 50, 0, 20), (30, 50, 60, 80), (50, 80, 0, 80)]
 
 
 def test_half_precision_around_it_changes_nothing() -> None:

@@ -6,8 +6,9 @@ A 3x3 patch is named by its top left cell, so a map of h x w cells has (h - 2) x
 *Queries* are the patches that touch the hole, *candidates* those wholly outside it.
 """
 
+import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -17,8 +18,10 @@ from torch import Tensor
 from swapfill.errors import NoKnownPatchError
 
 PATCH = 3
-# Floats of the Gram matrix that are held at once: 24 MB.
-_BLOCK = 6_000_000
+# Floats of the Gram matrix that are held at once: 8 MB.
+_BLOCK = 2_000_000
+# On a CPU, rows of candidates that are compared at once, and candidates from which on it pays.
+_STRIP, _LARGE = 40, 4500
 
 
 class Match(NamedTuple):
@@ -135,25 +138,14 @@ def match(features: Tensor, hole: Tensor, keys: Tensor) -> Match:
     """
     features, keys = features.detach().float(), keys.detach().float()
     valid, asked = candidates(hole), touching(hole)
-    inverse = patch_norms(keys).clamp(min=1e-20).reciprocal()
-    penalty = torch.zeros_like(inverse).masked_fill_(~valid, -1e30)
     rows, columns = asked.any(dim=1).nonzero()[:, 0], asked.any(dim=0).nonzero()[:, 0]
     left, right = int(columns[0]), int(columns[-1]) + 1
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     part = features[:, top : bottom + PATCH - 1, left : right + PATCH - 1]
-    queries, chosen, scores = [], [], []
-    for row, products in enumerate(product_rows(part, keys), start=top):
-        score = torch.addcmul(penalty, products, inverse, out=products).flatten(1)
-        best, index = score.max(dim=-1)  # [columns]
-        here = asked[row, left:right]
-        queries.append(F.pad(here.nonzero() + left, (1, 0), value=row))
-        chosen.append(index[here])
-        scores.append(best[here])
-    query, index = torch.cat(queries), torch.cat(chosen)
-    width = inverse.shape[1]
-    norms = patch_norms(features)[query[:, 0], query[:, 1]].clamp(min=1e-20)
-    place = torch.stack([index // width, index % width], dim=1)
-    return Match(query, place, torch.cat(scores) / norms)
+    score, index = _best(part, keys, valid)
+    here = asked[top:bottom, left:right]
+    norms = patch_norms(features)[asked].clamp(min=1e-20)
+    return Match(asked.nonzero(), _places(index[here], valid), score[here] / norms)
 
 
 def match_between(features: Tensor, keys: Tensor) -> Match:
@@ -167,13 +159,89 @@ def match_between(features: Tensor, keys: Tensor) -> Match:
         (h - 2)(w - 2) matches in reading order; candidates are cells of `keys`.
     """
     features, keys = features.detach().float(), keys.detach().float()
-    inverse = patch_norms(keys).clamp(min=1e-20).reciprocal()
-    rows = (products.mul_(inverse).flatten(1).max(-1) for products in product_rows(features, keys))
-    scores, indices = zip(*rows, strict=True)
-    index, norms = torch.cat(indices), patch_norms(features)
+    norms = patch_norms(features)
+    valid = torch.ones_like(patch_norms(keys), dtype=torch.bool)
+    score, index = _best(features, keys, valid)
     query = torch.ones_like(norms, dtype=torch.bool).nonzero()
-    place = torch.stack([index // inverse.shape[1], index % inverse.shape[1]], dim=1)
-    return Match(query, place, torch.cat(scores) / norms.flatten().clamp(min=1e-20))
+    found = score.flatten() / norms.flatten().clamp(min=1e-20)
+    return Match(query, _places(index.flatten(), valid), found)
+
+
+def _places(index: Tensor, valid: Tensor) -> Tensor:
+    """Turn places in reading order, [N], into rows and columns, [N, 2]."""
+    width = valid.shape[1]
+    return torch.stack([index // width, index % width], dim=1)
+
+
+def _best(part: Tensor, keys: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Find which valid patch of `keys` is best for each patch of `part`; of equals the first.
+
+    Args:
+        part: [C, a, b].
+        keys: [C, h, w].
+        valid: [h - 2, w - 2], bool.
+
+    Returns:
+        The cosine times the norm of the patch of `part`, and the place in reading order, each
+        [a - 2, b - 2].
+    """
+    inverse, width = patch_norms(keys).clamp(min=1e-20).reciprocal(), valid.shape[1]
+    size = (part.shape[1] - PATCH + 1, part.shape[2] - PATCH + 1)
+    best, place = part.new_full(size, -torch.inf), valid.new_zeros(size, dtype=torch.int64)
+    for rows, columns in _rectangles(valid):
+        reach = (slice(one.start, one.stop + PATCH - 1) for one in (rows, columns))
+        offered = keys[:, *reach]
+        score, row, column = _best_of(part, offered, inverse[rows, columns], valid[rows, columns])
+        index = (row + rows.start) * width + column + columns.start
+        better = (score > best) | (score == best) & (index < place)
+        best, place = torch.where(better, score, best), torch.where(better, index, place)
+    return best, place
+
+
+def _rectangles(valid: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Give rows and columns of rectangles that hold all valid patches, and few others.
+
+    Above, below and beside the box of what is not valid, in strips, so that what is added up stays
+    in the cache. A small map is there whole, and an accelerator's time is that of its calls.
+    """
+    height, width = valid.shape
+    if valid.device.type != "cpu" or valid.numel() < _LARGE:
+        yield slice(0, height), slice(0, width)
+        return
+    top, bottom, left, right = height, height, width, width
+    if not bool(valid.all()):
+        rows, columns = ((~valid).any(dim=axis).nonzero()[:, 0] for axis in (1, 0))
+        top, bottom = int(rows[0]), int(rows[-1]) + 1
+        if not bool(valid[top:bottom, columns[0] : columns[-1] + 1].any()):
+            left, right = int(columns[0]), int(columns[-1]) + 1
+    bands = [(0, top, 0, width), (top, bottom, 0, left)]
+    bands += [(top, bottom, right, width), (bottom, height, 0, width)]
+    for first, last, start, stop in bands:
+        count = max(1, -(-(last - first) // _STRIP))
+        ends = [first + (last - first) * i // count for i in range(count + 1)]
+        for one, other in itertools.pairwise(ends):
+            if bool(valid[one:other, start:stop].any()):
+                yield slice(one, other), slice(start, stop)
+
+
+def _best_of(
+    part: Tensor, keys: Tensor, inverse: Tensor, valid: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Do what `_best` does in one rectangle: score, row and column, each [a - 2, b - 2]."""
+    aside = (0, PATCH - 1)  # sums that run over a row's end are no patch
+    inverse = F.pad(inverse, aside).flatten()
+    penalty = torch.full_like(valid, -1e30, dtype=inverse.dtype).masked_fill_(valid, 0)
+    penalty = F.pad(penalty, aside, value=-1e30)
+    scores, rows, columns = [], [], []
+    for products in _flat_rows(part, keys):
+        score = torch.addcmul(penalty.flatten(), products, inverse, out=products)
+        lines = score.unflatten(1, penalty.shape)
+        # The best of each line, then where: torch tells where 20 x as slowly as how good.
+        best, row = lines.amax(dim=2).max(dim=1)
+        columns.append(lines[torch.arange(len(row), device=row.device), row].argmax(dim=1))
+        scores.append(best)
+        rows.append(row)
+    return torch.stack(scores), torch.stack(rows), torch.stack(columns)
 
 
 def product_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
@@ -186,24 +254,51 @@ def product_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
     Yields:
         [b - 2, h - 2, w - 2], for each of a - 2 rows of patches: 4 MB at 512 px.
     """
+    shape = (keys.shape[1] - PATCH + 1, keys.shape[2])
+    for flat in _flat_rows(part, keys):
+        yield flat.unflatten(1, shape)[..., : 1 - PATCH]
+
+
+def _flat_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
+    """Give the rows of `product_rows` as [b - 2, (h - 2) * w]: a map as one line is added faster.
+
+    The last two of each w are sums that run over a row's end, or 0: finite, but nothing.
+    """
     height, width = keys.shape[1:]
-    # As a channels_last 1x1 convolution: oneDNN's kernel, 2.3 x MKL's `@` in fp32 on AMD.
-    weight = keys.flatten(1).T.contiguous()[:, :, None, None]
+    products_with = _product(keys)
     step = max(1, _BLOCK // (part.shape[2] * height * width))
+    last = (height - PATCH + 1) * width - PATCH + 1
     summed: deque[Tensor] = deque(maxlen=PATCH)  # over columns, of the last three rows of cells
     for cells in part.split(step, dim=1):
-        held = cells[None].contiguous(memory_format=torch.channels_last)
         with torch.autocast(part.device.type, enabled=False):  # bf16 loses up to 6e-3 of cosine
-            gram = F.conv2d(held, weight)[0].permute(1, 2, 0).unflatten(2, (height, width))
-        for row in gram:  # [b, h, w]
-            over_columns = row[:-2, :, :-2] + row[1:-1, :, 1:-1]
-            over_columns += row[2:, :, 2:]
+            gram = products_with(cells)
+        for row in gram:  # [b, h * w]
+            over_columns = row[:-2, :-2] + row[1:-1, 1:-1]
+            over_columns += row[2:, 2:]
             summed.append(over_columns)
             if len(summed) == PATCH:
                 first, second, third = summed
-                product = first[:, :-2] + second[:, 1:-1]
-                product += third[:, 2:]
+                product = first.new_zeros(len(first), last + PATCH - 1)
+                inner = product[:, :last]
+                torch.add(first[:, :last], second[:, width : width + last], out=inner)
+                inner += third[:, 2 * width : 2 * width + last]
                 yield product
+
+
+def _product(keys: Tensor) -> Callable[[Tensor], Tensor]:
+    """Give what multiplies cells [C, a, b] with those of `keys` [C, h, w]: to [a, b, h * w]."""
+    if keys.device.type == "cpu" and torch.get_num_threads() == 1:
+        # What a convolution does too with one thread, but copies all weights each time.
+        table = keys.flatten(1).contiguous()
+        return lambda cells: (cells.flatten(1).T @ table).unflatten(0, cells.shape[1:])
+    # As a channels_last 1x1 convolution: oneDNN's kernel, 2.3 x MKL's `@` in fp32 on AMD.
+    weight = keys.flatten(1).T.contiguous()[:, :, None, None]
+
+    def product(cells: Tensor) -> Tensor:
+        held = cells[None].contiguous(memory_format=torch.channels_last)
+        return F.conv2d(held, weight)[0].permute(1, 2, 0)
+
+    return product
 
 
 def patch_norms(features: Tensor) -> Tensor:
