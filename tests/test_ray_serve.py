@@ -1,12 +1,17 @@
 """`swapfill serve --ray` with two replicas on this machine, one of which is killed."""
 
+import os
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +26,39 @@ from swapfill.server.settings import ServeSettings
 # Ray's own warnings are not this project's.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 COUNT, CLIENTS = 60, 6
+SET = (  # by the server, for a cluster that it makes
+    *("RAY_worker_niceness", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"),
+    *("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"),
+)
+LISTENS = "0A"  # in /proc/net/tcp
+LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000")
 
 
 @pytest.fixture(scope="module")
 def address(tiny_bundle: Path) -> Iterator[str]:
     """The address of two replicas with the tiny bundle."""
-    pytest.importorskip("ray.serve", reason="ray is not installed: pip install -e '.[ray]'")
-    with pytest.MonkeyPatch.context() as patch, socket.socket() as free:
-        # At Ray's 15 a busy machine leaves them nothing.
-        patch.setenv("RAY_worker_niceness", "0")
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+    need_ray()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SET:  # and taken back, for tests of other modules
+            patch.setenv(name, "")
+            patch.delenv(name)
         asked = {"models": (f"tiny={tiny_bundle}",), "devices": ("cpu",), "precision": "fp32"}
-        settings = ServeSettings.read({"port": port, "stop_seconds": 10} | asked, "test")
+        settings = ServeSettings.read({"port": free_port(), "stop_seconds": 10} | asked, "test")
         with deployed(settings, "local", 2) as found:
             yield found
+
+
+def need_ray() -> None:
+    """Skip without Ray; it is not imported, for it reads the environment then."""
+    if find_spec("ray") is None:
+        pytest.skip("ray is not installed: pip install -e '.[ray]'")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def form(seed: int) -> dict[str, Any]:
@@ -53,6 +75,79 @@ def replicas() -> list[str]:
 def kill(name: str) -> None:
     ray = import_module("ray")
     ray.kill(ray.get_actor(name, namespace="serve"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what listens is told by /proc")
+def test_a_cluster_made_here_listens_on_this_machine_alone_and_wants_a_token(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    need_ray()
+    port = free_port()
+    command = [sys.executable, "-m", "swapfill", "serve", "--ray=local", f"--port={port}"]
+    command += [f"--model=tiny={tiny_bundle}", "--device=cpu", "--precision=fp32"]
+    # Whatever the session has of Ray's is no part of the test, nor is its home.
+    asked = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    log = (tmp_path / "log").open("w+")
+    process = subprocess.Popen(command, env=asked | {"HOME": str(tmp_path)}, stdout=log, stderr=log)
+    try:
+        until(lambda: process.poll() is not None or "open http" in log_of(tmp_path), seconds=300)
+        assert process.poll() is None, log_of(tmp_path)
+        assert httpx2.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        open_to_all = [port for port, is_local in listening(process.pid) if not is_local]
+        assert len(open_to_all) == 1, open_to_all  # of the one replica, for others of its own
+        assert refused_without_token(open_to_all[0])
+        assert not (tmp_path / ".ray").exists()
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=300)
+        log.close()
+
+
+def log_of(folder: Path) -> str:
+    return (folder / "log").read_text()
+
+
+def listening(root: int) -> list[tuple[int, bool]]:
+    """Give the ports that a process and its descendants listen on, and whether here alone."""
+    inodes = {inode for pid in descendants(root) for inode in sockets_of(pid)}
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            host, _, port = local.partition(":")
+            if state == LISTENS and inode in inodes:
+                found.append((int(port, 16), host in LOOPBACK))
+    assert len(found) > 5  # Ray has a dozen, or the test sees nothing
+    return found
+
+
+def descendants(root: int) -> set[int]:
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def sockets_of(pid: int) -> set[str]:
+    found = set()
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(os.readlink(link).removeprefix("socket:[").removesuffix("]"))
+    return found
+
+
+def refused_without_token(port: int) -> bool:
+    grpc = import_module("grpc")
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        ask = channel.unary_unary("/ray.serve.ASGIService/HandleRequest")
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(b"", timeout=30)
+    return bool(caught.value.code() == grpc.StatusCode.UNAUTHENTICATED)
 
 
 def test_a_job_is_found_through_any_replica_until_it_is_cancelled(
