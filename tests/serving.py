@@ -17,7 +17,7 @@ from swapfill.bundle import Bundle
 from swapfill.config import FillSettings
 from swapfill.inpainter import FillWindows, Inpainter
 from swapfill.server.app import create_app
-from swapfill.server.batching import Device, Devices
+from swapfill.server.batching import Device, Devices, ToldPainter
 from swapfill.server.running import listen, server_of
 from swapfill.server.settings import ServeSettings
 
@@ -27,7 +27,7 @@ HERE = "http://127.0.0.1"
 def devices_of(folder: Path, fill_windows: FillWindows = pipeline.fill_windows) -> Devices:
     """Load the tiny bundle as the model `tiny`; what fills its windows may be another."""
     painter = Inpainter.load(folder, device="cpu", precision="fp32")
-    mine = Inpainter(painter.engine, painter.settings, fill_windows=fill_windows)
+    mine = ToldPainter(painter.engine, painter.settings, fill_windows=fill_windows)
     return Devices([Device({"tiny": mine})], {"tiny": Bundle.open(folder)})
 
 

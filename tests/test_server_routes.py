@@ -334,6 +334,20 @@ def test_a_job_can_be_cancelled_while_it_waits_and_while_it_is_at_work(tiny_bund
         assert filled(client, picture(), mask()).status_code == 200
 
 
+def test_a_job_tells_how_many_windows_there_are_before_the_first_is_filled(
+    tiny_bundle: Path,
+) -> None:
+    gate = Gate()
+    with client_of(devices_of(tiny_bundle, gate), workers=1) as client:
+        place = job_of(client).headers["location"]
+        until(gate.entered.is_set)
+        told = client.get(place).json()
+        assert (told["state"], told["done"], told["of"]) == ("running", 0, 1)
+        gate.opened.set()
+        until(lambda: client.get(place).json()["state"] == "done")
+        assert client.get(place).json()["done"] == 1
+
+
 def metrics(client: TestClient) -> str:
     return str(client.get("/metrics").text)
 

@@ -25,7 +25,7 @@ class Job:
         order: what is to be done, until it is at work.
         state: one of the five.
         done: windows filled.
-        of: windows in all, 0 until that is known.
+        of: windows in all, 0 until that is known: once the hole has been read and planned.
         ended: done once the job has ended, however; it has no result.
         answer: the picture, of a job that is done.
         problem: of one that failed.
