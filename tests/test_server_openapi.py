@@ -112,6 +112,9 @@ def ask_everything(client: Generated) -> None:
     assert filled.status_code == 200
     assert client.call("inpaint", as_json | {"grow": 2}).content == filled.content
 
+    shown = client.call("preview", {"picture": picture("TIFF")})
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
+
     styled = client.call("style", form | {"style": [picture(seed=2), picture(seed=3)]})
     assert styled.status_code == 200
 

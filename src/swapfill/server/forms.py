@@ -11,17 +11,19 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from swapfill.server.options import InpaintOptions, StyleOptions
+from swapfill.server.options import InpaintOptions, PreviewOptions, StyleOptions
 from swapfill.server.problems import ProblemError
 from swapfill.server.work import Order
 
 MULTIPART, JSON = "multipart/form-data", "application/json"
 
 _FILES = ("picture", "mask", "style")
-_OPTIONS: dict[str, type[InpaintOptions | StyleOptions]] = {
+_OPTIONS: dict[str, type[InpaintOptions | StyleOptions | PreviewOptions]] = {
     "inpaint": InpaintOptions,
     "style": StyleOptions,
+    "preview": PreviewOptions,
 }
+JOBS = ("inpaint", "style")  # that can be asked for as one
 _MOST_FIELDS = 128
 _LONGEST_FIELD = 4096
 
@@ -46,7 +48,7 @@ async def read_order(request: Request, kind: str | None, styles: int) -> Order:
 
     Args:
         request: whose body has not been read.
-        kind: what is asked for, inpaint or style; None: the body says so, as a job's does.
+        kind: what is asked for, inpaint, style or preview; None: the body says so, as a job's does.
         styles: at most so many.
 
     Raises:
@@ -78,8 +80,10 @@ def _order(fields: _Fields, kind: str, styles: int) -> Order:
     options = _OPTIONS[kind].read(fields.values, "request", strict=fields.strict)
     if picture is None:
         raise _refused("picture", "is missing, want a picture file")
-    if kind == "inpaint" and style:
+    if kind != "style" and style:
         raise _refused("style", "is given, want none: nothing is to be styled")
+    if kind == "preview" and mask is not None:
+        raise _refused("mask", "is given, want none: nothing is to be filled")
     if kind == "style" and not 1 <= len(style) <= styles:
         raise _refused("style", f"is given {len(style)} times, want 1 to {styles} picture files")
     return Order(options, picture, mask, tuple(style))
@@ -87,9 +91,9 @@ def _order(fields: _Fields, kind: str, styles: int) -> Order:
 
 def _kind(fields: _Fields) -> str:
     kind = fields.values.pop("kind", None)
-    if not isinstance(kind, str) or kind not in _OPTIONS:
+    if not isinstance(kind, str) or kind not in JOBS:
         found = "is missing" if kind is None else f"is {kind!r}"
-        raise _refused("kind", f"{found}, want one of {', '.join(_OPTIONS)}")
+        raise _refused("kind", f"{found}, want one of {', '.join(JOBS)}")
     return kind
 
 

@@ -43,12 +43,13 @@ def fill_photograph(
         raise MaskError(f"the hole covers all {height} x {width} pixels, want known ones")
     if not missing.any():
         return photo
-    seen = np.where(missing[..., None], 0, _in_bytes(photo.rgb))
+    seen = np.where(missing[..., None], 0, in_bytes(photo.rgb))
     filled = method.load(Wanted(method.name))(np.ascontiguousarray(seen, np.uint8), missing)
     return photo.with_fill(_of_type(filled, photo.rgb.dtype), missing, opaque=opaque)
 
 
-def _in_bytes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+def in_bytes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Give samples of any type, white as the type has it, as 0 to 255."""
     if pixels.dtype.kind == "u":
         return np.asarray(pixels // (np.iinfo(pixels.dtype).max // 255), np.uint8)
     return np.asarray(np.rint(np.clip(pixels, 0, 1) * 255), np.uint8)

@@ -8,12 +8,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from swapfill import __version__
-from swapfill.server.forms import JSON, MULTIPART
+from swapfill.server import preview
+from swapfill.server.forms import JOBS, JSON, MULTIPART
 from swapfill.server.options import (
     InpaintBody,
     InpaintJobBody,
     InpaintOptions,
     PictureDocument,
+    PreviewBody,
+    PreviewOptions,
     StyleBody,
     StyleJobBody,
     StyleOptions,
@@ -29,12 +32,14 @@ _FILE = {"type": "string", "format": "binary"}
 _BODIES: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "inpaint": (InpaintBody, InpaintOptions),
     "style": (StyleBody, StyleOptions),
+    "preview": (PreviewBody, PreviewOptions),
 }
 _ALWAYS = ("misdirected", "foreign-site", "fault")
 OF_PICTURES = ("too-large", "settings", "picture", "mask", "output", "out-of-memory", "time-out")
 _OF_WORK = (*("malformed", "slow-upload", "media-type", "queue-full", "stopping"), *OF_PICTURES)
 IN_TURN = (*_OF_WORK, "not-begun")
 LATER = _OF_WORK
+TO_LOOK_AT = tuple(kind for kind in IN_TURN if kind not in ("mask", "output"))
 
 
 def problems(*kinds: str) -> dict[int | str, Schema]:
@@ -56,6 +61,13 @@ def pictures() -> dict[int | str, Schema]:
     return {200: {"description": "The picture, in the format of the one sent", "content": content}}
 
 
+def previews() -> dict[int | str, Schema]:
+    """Describe an answer that any browser shows."""
+    content: Schema = {media_type: {"schema": _FILE} for media_type in (preview.JPEG, preview.PNG)}
+    about = "The picture in 8 bits, upright; a PNG where something is transparent"
+    return {200: {"description": about, "content": content}}
+
+
 def body_of(kind: str) -> Schema:
     """Describe the body of a route that takes pictures, as FastAPI's `openapi_extra` wants it."""
     return _body(_form(kind), _ref(_BODIES[kind][0]))
@@ -67,8 +79,8 @@ def body_of_job() -> Schema:
     As JSON it is one of two objects. As a form it is one flat list of fields: generators of clients
     do not look for files in a choice between lists.
     """
-    forms = [_form(kind) for kind in _BODIES]
-    kinds = {"kind": {"type": "string", "enum": list(_BODIES)}}
+    forms = [_form(kind) for kind in JOBS]
+    kinds = {"kind": {"type": "string", "enum": list(JOBS)}}
     properties = {name: about for form in forms for name, about in form["properties"].items()}
     flat = forms[0] | {"properties": kinds | properties, "required": ["kind", "picture"]}
     documents = [_ref(InpaintJobBody), _ref(StyleJobBody)]
@@ -96,6 +108,7 @@ def describe(app: FastAPI, workshop: Workshop, settings: ServeSettings) -> Schem
         StyleBody,
         InpaintJobBody,
         StyleJobBody,
+        PreviewBody,
         PictureDocument,
         ProblemDocument,
     ]
@@ -149,7 +162,9 @@ def _body(form: Schema, document: Schema) -> Schema:
 def _form(kind: str) -> Schema:
     """Describe the fields of a form: the files, and each option as text."""
     options = _BODIES[kind][1].model_json_schema()["properties"]
-    properties: Schema = {"picture": _FILE, "mask": _FILE}
+    properties: Schema = {"picture": _FILE}
+    if kind != "preview":
+        properties["mask"] = _FILE
     required = ["picture"]
     if kind == "style":
         properties["style"] = {"type": "array", "items": _FILE, "minItems": 1}

@@ -51,7 +51,7 @@ class InpaintOptions(Settings):
     )
     matching: Matching | None = Field(default=None, description="How patches are matched.")
     seed: int | None = Field(
-        default=None, ge=-(2**53), le=2**53, description="Of whatever is random."
+        default=None, ge=-(2**53), le=2**53, description="Another number is another try."
     )
     quality: Quality = None
     fit_mask: FitMask = False
@@ -82,6 +82,10 @@ class StyleOptions(Settings):
         return StyleSettings(strength=self.strength, keep_colours=self.keep_colours)
 
 
+class PreviewOptions(Settings):
+    """Nothing can be said of how a picture is shown."""
+
+
 class InpaintBody(InpaintOptions):
     """A picture to fill, as JSON."""
 
@@ -100,6 +104,12 @@ class StyleBody(StyleOptions):
     mask: Base64 | None = Field(
         default=None, description="The mask file, white = where to work; none: everywhere."
     )
+
+
+class PreviewBody(PreviewOptions):
+    """A picture to look at, as JSON."""
+
+    picture: Base64 = Field(description="The picture file.")
 
 
 class InpaintJobBody(InpaintBody):

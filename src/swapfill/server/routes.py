@@ -46,6 +46,20 @@ def work(service: Service) -> APIRouter:
 
     add("inpaint", "Fill the hole of a picture; outside of it nothing changes.")
     add("style", "Give a picture the style of others.")
+
+    @router.post(
+        "/v1/preview",
+        operation_id="preview",
+        response_class=Response,
+        responses=openapi.previews() | openapi.problems(*openapi.TO_LOOK_AT),
+        openapi_extra=openapi.body_of("preview"),
+    )
+    async def preview(request: Request) -> Response:
+        """Give a picture as any browser shows it: a TIFF, for one, it does not."""
+        job = await service.take(request, "preview", is_job=False)
+        answer = await service.answer(request, job)
+        return Response(answer.content, media_type=answer.media_type)
+
     return router
 
 
@@ -196,6 +210,7 @@ def _number(text: str) -> float:
 
 
 def _state(job: Job) -> JobDocument:
+    assert job.kind != "preview"  # which is never remembered
     problem = None if job.problem is None else job.problem.detail
     return JobDocument(
         id=job.id, kind=job.kind, state=job.state, done=job.done, of=job.of, problem=problem

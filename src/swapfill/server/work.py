@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,8 @@ from swapfill.masks import Hole
 from swapfill.server import methods
 from swapfill.server.batching import Devices
 from swapfill.server.limits import check_extent
-from swapfill.server.options import InpaintOptions, StyleOptions
+from swapfill.server.options import InpaintOptions, PreviewOptions, StyleOptions
+from swapfill.server.preview import preview_of
 
 OnProgress = Callable[[int, int], None]
 
@@ -32,14 +33,16 @@ MEDIA_TYPES = {
 class Order:
     """What a request asks for: picture files as they came, and options that have been checked."""
 
-    options: InpaintOptions | StyleOptions
+    options: InpaintOptions | StyleOptions | PreviewOptions
     picture: bytes = field(repr=False)
     mask: bytes | None = field(default=None, repr=False)
     styles: tuple[bytes, ...] = field(default=(), repr=False)
 
     @property
-    def kind(self) -> Literal["inpaint", "style"]:
+    def kind(self) -> Literal["inpaint", "style", "preview"]:
         """Name what is asked for."""
+        if isinstance(self.options, PreviewOptions):
+            return "preview"
         return "inpaint" if isinstance(self.options, InpaintOptions) else "style"
 
     @property
@@ -50,16 +53,16 @@ class Order:
 
 @dataclass(frozen=True)
 class Answer:
-    """A picture file, and how it was made."""
+    """A picture file, and how it was made; a preview was made by no model."""
 
     content: bytes = field(repr=False)
     media_type: str
     size: tuple[int, int]
-    hole_pixels: int
-    windows: int
     seconds: float
-    model: str
-    engine: str
+    hole_pixels: int = 0
+    windows: int = 0
+    model: str = ""
+    engine: str = ""
 
 
 class Workshop:
@@ -81,6 +84,8 @@ class Workshop:
         Raises:
             ConfigError: the model or the method is not here, or the settings do not fit.
         """
+        if isinstance(order.options, PreviewOptions):
+            return
         self._model(order)
         if isinstance(order.options, InpaintOptions):
             FillSettings.read(order.options.fill_settings(), "settings")
@@ -90,35 +95,42 @@ class Workshop:
 
         Args:
             order: one that `check` lets pass.
-            on_progress: called with the windows done and in all, after each batch of them; what it
-                raises ends the work.
+            on_progress: called with the windows done and in all, once that is known and after each
+                batch of them; what it raises ends the work.
 
         Raises:
             SwapfillError: a picture, mask or setting is refused.
             ProblemError: a picture has more pixels than the server takes.
         """
-        start, windows = time.perf_counter(), 0
+        start = time.perf_counter()
+        on_progress(0, 0)
+        for name, file in self._named(order):
+            check_extent(file, name, self._pixels)
+        photo = Photograph.from_bytes(order.picture, "picture")
+        make = _previewed if order.kind == "preview" else self._made
+        answer = make(order, photo, on_progress)
+        return replace(answer, seconds=round(time.perf_counter() - start, 3))
+
+    def _made(self, order: Order, photo: Photograph, on_progress: OnProgress) -> Answer:
+        """Fill or style a picture; the time it took is left open."""
+        assert not isinstance(order.options, PreviewOptions)
+        windows = 0
 
         def count(done: int, of: int) -> None:
             nonlocal windows
             windows = of
             on_progress(done, of)
 
-        on_progress(0, 0)
-        for name, file in self._named(order):
-            check_extent(file, name, self._pixels)
-        photo = Photograph.from_bytes(order.picture, "picture")
         hole = self._hole(order, photo)
         work = self._inpainted if order.kind == "inpaint" else self._styled
         result, engine = work(order, photo, hole, count)
-        content = result.to_bytes(quality=order.options.quality)
         return Answer(
-            content=content,
+            content=result.to_bytes(quality=order.options.quality),
             media_type=MEDIA_TYPES[photo.format],
             size=photo.size,
+            seconds=0,
             hole_pixels=self._missing(order, hole),
             windows=windows,
-            seconds=round(time.perf_counter() - start, 3),
             model=self._model(order),
             engine=engine,
         )
@@ -126,6 +138,7 @@ class Workshop:
     def _model(self, order: Order) -> str:
         """Give the name of the model, or of the classical method, that an order is for."""
         options = order.options
+        assert not isinstance(options, PreviewOptions)
         typed = options.model
         if isinstance(options, InpaintOptions) and options.method is not None:
             if typed not in (None, options.method):
@@ -149,9 +162,9 @@ class Workshop:
         return files + [(_style_name(i), style) for i, style in enumerate(order.styles)]
 
     def _hole(self, order: Order, photo: Photograph) -> Hole | None:
-        if order.mask is not None:
-            fit = order.options.fit_mask
-            return read_hole(order.mask, photo.size, fit=fit, name="mask")
+        options = order.options
+        if order.mask is not None and not isinstance(options, PreviewOptions):
+            return read_hole(order.mask, photo.size, fit=options.fit_mask, name="mask")
         return photo.hole_from_alpha() if order.kind == "inpaint" else None
 
     def _missing(self, order: Order, hole: Hole | None) -> int:
@@ -196,6 +209,12 @@ class Workshop:
                 )
 
             return device.turns.run(transfer), stylist.engine.name
+
+
+def _previewed(order: Order, photo: Photograph, on_progress: OnProgress) -> Answer:
+    content, media_type = preview_of(photo)
+    on_progress(0, 0)  # nobody may want it any more
+    return Answer(content, media_type, photo.size, seconds=0)
 
 
 def _style_name(index: int) -> str:
