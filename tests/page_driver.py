@@ -108,9 +108,9 @@ def picture_file(name: str, data: bytes) -> Any:
     return {"name": name, "mimeType": f"image/{suffix}", "buffer": data}
 
 
-def load_mask(page: "Page", hole: NDArray[np.bool_]) -> None:
-    data = encoded((hole * 255).astype(np.uint8))
-    page.locator("#mask-file").set_input_files(picture_file("mask.png", data))
+def load_mask(page: "Page", hole: NDArray[np.bool_], form: str = "PNG") -> None:
+    data = encoded((hole * 255).astype(np.uint8), form)
+    page.locator("#mask-file").set_input_files(picture_file(f"mask.{form.lower()}", data))
     says(page, "Mask loaded")
 
 

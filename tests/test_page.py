@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from page_driver import (
     HEIGHT,
@@ -39,6 +39,14 @@ if TYPE_CHECKING:
 
 __all__ = ["address", "browser", "page"]  # fixtures
 
+LISTEN_FOR_SEEDS = """() => {
+    const plain = fetch;
+    window.seeds = [];
+    window.fetch = (path, init) => {
+        if (String(path).endsWith("v1/jobs")) seeds.push(init.body.get("seed"));
+        return plain(path, init);
+    };
+}"""
 STROKE = ((85.0, 75.0), (105.0, 75.0))
 
 
@@ -78,6 +86,47 @@ def test_going_on_from_a_jpeg_keeps_its_format_metadata_and_far_pixels(page: "Pa
     assert (decoded(data)[far] == decoded(source)[far]).all()
     first = box(80, 60, 110, 90)
     assert (decoded(data)[first] != decoded(source)[first]).any(axis=-1).mean() > 0.9
+
+
+def test_a_tiff_is_shown_by_the_server_and_comes_back_a_tiff(page: "Page") -> None:
+    from playwright.sync_api import expect
+
+    file, tags = io.BytesIO(), TiffImagePlugin.ImageFileDirectory_v2()
+    tags[270] = "a scene"
+    Image.fromarray(scene()).save(file, "TIFF", tiffinfo=tags, dpi=(300, 300))
+    open_picture(page, file.getvalue(), "photo.tiff")
+    picture = page.locator("#picture")
+    size = picture.evaluate("i => [i.naturalWidth, i.naturalHeight]")
+    assert size == [WIDTH, HEIGHT]
+    load_mask(page, box(80, 60, 110, 90), "TIFF")
+    hole = marked(page)
+    assert (hole == box(80, 60, 110, 90)).all()
+    fill(page)
+    expect(picture).to_have_js_property("naturalWidth", WIDTH)
+    press(page, "Compare")
+    expect(page.locator("#before")).to_be_visible()
+    name, data = saved(page)
+    assert name == "photo-filled-1.tiff"
+    with Image.open(io.BytesIO(data)) as found:
+        assert isinstance(found, TiffImagePlugin.TiffImageFile)
+        assert found.tag_v2[270] == "a scene"
+        assert round(found.info["dpi"][0]) == 300
+    filled = decoded(data)
+    assert (filled[~hole] == scene()[~hole]).all()
+    assert (filled[hole] != scene()[hole]).any(axis=-1).mean() > 0.9
+
+
+def test_each_try_has_a_seed_of_its_own(page: "Page") -> None:
+    page.evaluate(LISTEN_FOR_SEEDS)  # the driver is not told of a form that has files
+    open_picture(page, encoded(scene()))
+    brush(page, *STROKE)
+    fill(page)
+    for words in ("hole grown by 3 px", "blurred matching"):
+        press(page, "Another try")
+        says(page, words)
+    press(page, "Refine")  # the same try, with another pass
+    says(page, "refined once")
+    assert page.evaluate("seeds") == [None, "1", "2", "2"]
 
 
 def test_before_and_after_are_compared_by_a_divider_and_by_holding(page: "Page") -> None:
@@ -255,7 +304,8 @@ def test_what_is_no_picture_is_refused_and_what_was_open_stays(page: "Page") -> 
 
     open_picture(page, encoded(scene()))
     page.locator("#open-file").set_input_files(picture_file("odd.png", b"not a picture"))
-    expect(page.get_by_role("alert")).to_contain_text("odd.png cannot be shown")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("odd.png cannot be shown: picture: is not a picture, want PNG")
     expect(page.locator("#picture")).to_have_attribute("alt", "photo.png")
 
 

@@ -51,6 +51,12 @@ export class Api {
     return (await this.request("v1/jobs", { method: "POST", body: form, signal })).json();
   }
 
+  /** @param {FormData} form @param {AbortSignal} signal
+   * @returns {Promise<Blob>} the picture as any browser shows it */
+  async preview(form, signal) {
+    return (await this.request("v1/preview", { method: "POST", body: form, signal })).blob();
+  }
+
   /** @param {string} id @param {AbortSignal} signal @returns {Promise<Job>} */
   async job(id, signal) {
     return (await this.request(`v1/jobs/${encodeURIComponent(id)}`, { signal })).json();

@@ -41,12 +41,17 @@ export class Catalogue {
   /** Say at once what the server would refuse after a long upload.
    * @param {import("./picture.js").Picture} picture */
   check({ name, width, height, blob }) {
+    this.checkBytes(name, blob);
     if (width * height > this.limits.pixels) {
       const [found, wanted] = [width * height, this.limits.pixels].map(
         (n) => Math.round(n / 1e5) / 10,
       );
       throw new Error(`${name}: it has ${found} megapixels, want at most ${wanted}`);
     }
+  }
+
+  /** @param {string} name @param {Blob} blob */
+  checkBytes(name, blob) {
     if (blob.size > this.limits.upload_bytes) {
       const [found, wanted] = [blob.size, this.limits.upload_bytes].map((n) =>
         Math.round(n / 2 ** 20),

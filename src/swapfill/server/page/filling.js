@@ -3,7 +3,6 @@
 import { say } from "./announce.js";
 import { button, find, input } from "./dom.js";
 import { filling } from "./fields.js";
-import { read } from "./picture.js";
 import { way } from "./tries.js";
 
 /** @typedef {import("./mask.js").Hole} Hole */
@@ -94,7 +93,8 @@ export class Filling {
     const refine = learned ? question.refine : 0;
     const form = filling(from.picture, hole?.png ?? null, { method, feather, refine, ...options });
     const began = performance.now();
-    const picture = await read(await this.work.send(form, signal, "Filling"), from.picture.name);
+    const filled = await this.work.send(form, signal, "Filling");
+    const picture = await this.work.read(filled, from.picture.name, signal);
     const seconds = (performance.now() - began) / 1000;
     const notes = [note, refine ? `refined ${times(refine)}` : ""].filter(Boolean).join(", ");
     this.session.add(from, picture, hole, { method, attempt, note: notes, seconds });

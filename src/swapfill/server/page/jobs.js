@@ -12,7 +12,7 @@ const LONGEST = 1000;
  * @param {(progress: Progress) => void} onProgress @returns {Promise<Blob>} */
 export async function run(api, form, signal, onProgress) {
   onProgress({ state: "sending", done: 0, of: 0 });
-  const { id } = await started(api, form, signal, onProgress);
+  const { id } = await patiently(() => api.start(form, signal), signal, onProgress);
   try {
     await finished(api, id, signal, onProgress);
     const result = await api.result(id, signal);
@@ -25,12 +25,14 @@ export async function run(api, form, signal, onProgress) {
   }
 }
 
-/** @param {Api} api @param {FormData} form @param {AbortSignal} signal
- * @param {(progress: Progress) => void} onProgress */
-async function started(api, form, signal, onProgress) {
+/** Ask until the server is not too busy.
+ * @template T
+ * @param {() => Promise<T>} ask @param {AbortSignal} signal
+ * @param {(progress: Progress) => void} onProgress @returns {Promise<T>} */
+export async function patiently(ask, signal, onProgress) {
   for (;;) {
     try {
-      return await api.start(form, signal);
+      return await ask();
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 429) throw error;
       onProgress({ state: "busy", done: 0, of: 0 });

@@ -69,7 +69,7 @@ chooser(["open", "empty-open"], "open-file", ([file]) => {
   void open(file);
 });
 chooser(["style-add"], "style-file", (files) => void styling.add(files));
-const loadMask = maskLoader(stage);
+const loadMask = maskLoader(stage, work);
 chooser(["mask-load"], "mask-file", ([file]) => void loadMask(file));
 
 const save = () => session.current?.made && saveVersion(session.current);

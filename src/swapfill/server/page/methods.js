@@ -3,7 +3,6 @@
 import { complain, say } from "./announce.js";
 import { button, find, make } from "./dom.js";
 import { filling } from "./fields.js";
-import { read } from "./picture.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 /** @typedef {import("./session.js").Session} Session */
@@ -104,7 +103,7 @@ export class Methods {
     try {
       const form = filling(from.picture, hole?.png ?? null, { method: name });
       const blob = await this.work.send(form, signal, name);
-      const picture = await read(blob, from.picture.name);
+      const picture = await this.work.read(blob, from.picture.name, signal);
       const seconds = (performance.now() - began) / 1000;
       this.unused.add(picture.url);
       this.put(card, picture, hole);

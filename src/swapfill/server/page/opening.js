@@ -13,10 +13,18 @@ import { read } from "./picture.js";
 /** @param {Session} session @param {Catalogue} catalogue @param {Work} work
  * @returns {(file: File) => Promise<void>} */
 export function opener(session, catalogue, work) {
+  /** @param {File} file @param {string} name @param {AbortSignal} signal */
+  const asked = (file, name, signal) => {
+    catalogue.checkBytes(name, file);
+    return work.preview(file, name, signal);
+  };
   return async (file) => {
     if (work.busy) return complain("Something is being filled: wait for it, or cancel it.");
+    const name = file.name || "picture.png";
     try {
-      const picture = await read(file, file.name || "picture.png");
+      const picture =
+        (await read(file, name)) ?? (await work.during((signal) => asked(file, name, signal)));
+      if (!picture) return; // why has been said
       catalogue.check(picture);
       hush();
       session.open(picture);
@@ -68,15 +76,14 @@ function accept(data, take) {
   if (files.length) take(files);
 }
 
-/** @param {Stage} stage @returns {(file: File) => Promise<void>} */
-export function maskLoader(stage) {
+/** @param {Stage} stage @param {Work} work @returns {(file: File) => Promise<void>} */
+export function maskLoader(stage, work) {
   return async (file) => {
     if (!stage.picture) return;
     try {
-      const bitmap = await createImageBitmap(file).catch(() => {
-        throw new Error(
-          `${file.name} is no mask that this browser can read: want a picture, white where it goes`,
-        );
+      const bitmap = await createImageBitmap(file).catch(async () => {
+        const { signal } = new AbortController(); // it is small
+        return createImageBitmap(await work.shown(file, file.name, signal));
       });
       const { width, height } = bitmap;
       stage.mask.load(bitmap);

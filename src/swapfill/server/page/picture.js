@@ -3,23 +3,22 @@
 import { context } from "./dom.js";
 
 /** @typedef {{blob: Blob, name: string, url: string, width: number, height: number,
- *   transparent: boolean}} Picture upright sizes in pixels; `transparent`: some of it can be filled */
+ *   transparent: boolean}} Picture upright sizes in pixels; `url`: of what shows it, which is another
+ *   file where the browser cannot; `transparent`: some of it can be filled */
 
 const ALPHA = 256; // pixels; the side at which a picture is searched for transparent places
 
-/** @param {Blob} blob @param {string} name of its file @returns {Promise<Picture>} */
-export async function read(blob, name) {
-  const url = URL.createObjectURL(blob);
+/** @param {Blob} blob @param {string} name of its file @param {Blob} [shown] what shows it
+ * @returns {Promise<Picture | null>} null: this browser cannot show it */
+export async function read(blob, name, shown = blob) {
+  const url = URL.createObjectURL(shown);
   const image = new Image();
   image.src = url;
   try {
     await image.decode();
   } catch {
     URL.revokeObjectURL(url);
-    throw new Error(
-      `${name} cannot be shown by this browser: want JPEG, PNG, WebP, GIF or BMP here; ` +
-        "the command swapfill inpaint reads TIFF too",
-    );
+    return null;
   }
   const { naturalWidth: width, naturalHeight: height } = image;
   return { blob, name, url, width, height, transparent: seesThrough(image) };

@@ -12,7 +12,7 @@ function follow(url, name) {
 
 /** Save exactly the bytes that were answered. @param {Version} version */
 export function saveVersion(version) {
-  follow(version.picture.url, fileName(version));
+  saveBlob(version.picture.blob, fileName(version));
   version.saved = true;
 }
 

@@ -3,7 +3,6 @@
 import { complain, say } from "./announce.js";
 import { button, find, input, make, icon } from "./dom.js";
 import { form } from "./fields.js";
-import { read } from "./picture.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 /** @typedef {import("./session.js").Session} Session */
@@ -36,7 +35,9 @@ export class Styling {
             `${file.name}: there are ${this.styles.length} styles, want no more here`,
           );
         }
-        const picture = await read(file, file.name || "style.png");
+        const name = file.name || "style.png";
+        this.catalogue.checkBytes(name, file);
+        const picture = await this.work.read(file, name, new AbortController().signal);
         this.catalogue.check(picture);
         this.list(picture);
       } catch (error) {
@@ -107,7 +108,7 @@ export class Styling {
         signal,
         "Painting",
       );
-      const picture = await read(blob, from.picture.name);
+      const picture = await this.work.read(blob, from.picture.name, signal);
       const seconds = (performance.now() - began) / 1000;
       this.session.add(from, picture, null, {
         method: "style",

@@ -1,4 +1,5 @@
-// Another try: a fill is the same each time for the same question, so each asks a little differently.
+// Another try: a fill is the same each time for the same question, so each asks with another seed,
+// which coherent matching heeds, and a little differently, which every way of filling does.
 
 /** @typedef {import("./fields.js").Options} Options */
 /** @typedef {{options: Options, note: string}} Way */

@@ -1,11 +1,14 @@
 // What the server is busy with for this page: one job at a time, its bar, and the way to stop it.
 
 import { complain, hush, say } from "./announce.js";
+import { Problem } from "./api.js";
 import { button, find } from "./dom.js";
-import { run } from "./jobs.js";
+import { patiently, run } from "./jobs.js";
+import { read } from "./picture.js";
 
 /** @typedef {import("./api.js").Api} Api */
 /** @typedef {import("./jobs.js").Progress} Progress */
+/** @typedef {import("./picture.js").Picture} Picture */
 
 /** Emits "change" when it begins and when it ends. */
 export class Work extends EventTarget {
@@ -63,6 +66,34 @@ export class Work extends EventTarget {
     return run(this.api, form, signal, (progress) => this.show(progress, verb));
   }
 
+  /** Read what was answered. @param {Blob} blob @param {string} name of its file
+   * @param {AbortSignal} signal @returns {Promise<Picture>} */
+  async read(blob, name, signal) {
+    return (await read(blob, name)) ?? (await this.preview(blob, name, signal));
+  }
+
+  /** Let the server make what shows a picture that the browser cannot show.
+   * @param {Blob} blob @param {string} name of its file @param {AbortSignal} signal
+   * @returns {Promise<Picture>} */
+  async preview(blob, name, signal) {
+    const shown = await this.shown(blob, name, signal);
+    const picture = await read(blob, name, shown);
+    if (!picture) throw new Error(`${name} cannot be shown by this browser`);
+    return picture;
+  }
+
+  /** @param {Blob} blob @param {string} name of its file @param {AbortSignal} signal
+   * @returns {Promise<Blob>} a file that this browser shows */
+  async shown(blob, name, signal) {
+    const busy = (/** @type {Progress} */ progress) => this.show(progress, "");
+    try {
+      return await patiently(() => this.api.preview(sole(blob, name), signal), signal, busy);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      throw new Error(`${name} cannot be shown: ${error.message}`);
+    }
+  }
+
   /** @param {Progress} progress @param {string} verb */
   show({ state, done, of }, verb) {
     // One window is either filled or not: a bar that stands at nothing would be no help.
@@ -83,6 +114,13 @@ export class Work extends EventTarget {
     if (text !== this.said) say(`${text}.`); // the seconds are not read out
     this.said = text;
   }
+}
+
+/** @param {Blob} blob @param {string} name */
+function sole(blob, name) {
+  const form = new FormData();
+  form.append("picture", blob, name);
+  return form;
 }
 
 /** @param {unknown} error */
