@@ -179,3 +179,27 @@ def test_big_endian_tags_read_as_little_endian_ones_do() -> None:
     assert little.keys() == big.keys()
     assert [tag.value for tag in little[34665].inner] == [tag.value for tag in big[34665].inner]
     assert little[282] == big[282]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_picture_of_several_bands_is_read_whole(mode: str) -> None:
+    rng = np.random.default_rng(0)
+    grey = rng.integers(0, 256, (600, 7), np.uint8)  # bands are of 256 rows
+    if mode == "I;16":
+        image = Image.fromarray(grey.astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(rng.integers(0, 256, (600, 7, 4), np.uint8)).convert(mode)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    expected = np.array(Image.open(io.BytesIO(file.getvalue())))
+    if mode == "1":
+        expected = expected * np.uint8(255)
+    samples = Photograph.from_bytes(file.getvalue()).raster.samples
+    np.testing.assert_array_equal(samples.reshape(expected.shape), expected)
+
+
+def test_the_three_colours_of_grey_take_no_memory_of_their_own() -> None:
+    photo = Photograph.from_array(np.zeros((50, 40), np.uint8))
+    assert photo.rgb.shape == (50, 40, 3)
+    assert np.shares_memory(photo.rgb, photo.raster.samples)
+    assert not photo.rgb.flags.writeable

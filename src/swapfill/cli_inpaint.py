@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from swapfill.folders import Folders
     from swapfill.picture_task import How
 
+_LARGE = 100_000_000  # bytes of samples, from which the memory of a fill counts beside them
 _SOME_FAILED = 1  # the exit code when pictures of a folder could not be filled
 
 
@@ -125,6 +126,7 @@ def _fill(
     quality: int | None,
 ) -> dict[str, Any]:
     """Fill, and tell what was done."""
+    from swapfill.allocation import give_back_large_blocks
     from swapfill.formats import format_of_path
     from swapfill.images import Photograph, read_hole
     from swapfill.inpainter import Inpainter
@@ -138,6 +140,8 @@ def _fill(
         on_progress(done, of_all)
 
     picture = Photograph.open(photo)
+    if picture.raster.samples.nbytes > _LARGE:
+        give_back_large_blocks()
     format_of_path(output, otherwise=picture.format or "")  # refused now, not after the work
     hole = (
         picture.hole_from_alpha() if mask is None else read_hole(mask, picture.size, fit=fit_mask)

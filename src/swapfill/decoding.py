@@ -18,6 +18,10 @@ from swapfill.raster import CMYK, GREY, RGB, Raster, Samples
 # 12,000 x 12,000. Pillow itself refuses twice its own limit, which is 179 million pixels.
 MAX_PIXELS = 144_000_000
 
+# Rows of an image turned to samples at once: Pillow hands out bytes, of which a whole copy would
+# stand beside the image and the samples.
+_ROWS_AT_ONCE = 256
+
 
 class Extent(NamedTuple):
     """Of a picture as stored; of a TIFF's largest page."""
@@ -150,8 +154,16 @@ def expanded(raster: Raster) -> Raster:
 
 
 def _samples(image: Image.Image) -> Samples:
-    """Copy the samples of an image, [H, W, C]."""
-    samples = np.array(image)
+    """Copy the samples of an image, [H, W, C], band by band."""
+    bands = (
+        np.asarray(image.crop((0, top, image.width, min(top + _ROWS_AT_ONCE, image.height))))
+        for top in range(0, image.height, _ROWS_AT_ONCE)
+    )
+    band = next(bands)
+    samples = np.empty((image.height, *band.shape[1:]), band.dtype)
+    samples[: len(band)] = band
+    for number, band in enumerate(bands, start=1):
+        samples[number * _ROWS_AT_ONCE :][: len(band)] = band
     return samples if samples.ndim == 3 else samples[..., None]
 
 

@@ -68,7 +68,9 @@ def seen_rgb(raster: Raster, icc: bytes = b"") -> Samples:
         return raster.palette[_indices(raster), :3]
     if raster.colours == CMYK:
         return _cmyk_to_rgb(colours, icc)
-    return np.repeat(colours, 3, axis=2) if raster.colours == GREY else colours
+    if raster.colours == GREY:  # a view: of a large mask three copies would count
+        return np.broadcast_to(colours, (*colours.shape[:2], 3))
+    return colours
 
 
 def seen_alpha(raster: Raster) -> Samples | None:

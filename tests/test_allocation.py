@@ -1,0 +1,34 @@
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GIVEN_BACK = """
+import numpy as np
+from swapfill.allocation import give_back_large_blocks
+
+def held():
+    status = open("/proc/self/status").read().splitlines()
+    return int(next(line for line in status if line.startswith("VmRSS")).split()[1]) / 1024
+
+np.ones(3_000_000)  # 24 MB, freed: from now on glibc keeps blocks of up to that size
+assert give_back_large_blocks()
+blocks, pins = [], []
+for _ in range(10):
+    blocks.append(np.ones(2_000_000))
+    pins.append(bytearray(100_000))  # behind each block, so that the heap cannot shrink
+before = held()
+blocks.clear()
+print(before - held())
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or not Path("/proc/self/status").exists(),
+    reason="no glibc, or no /proc",
+)
+def test_large_blocks_are_given_back_when_they_are_freed() -> None:
+    given = subprocess.check_output([sys.executable, "-c", GIVEN_BACK])
+    assert float(given) > 140  # MiB, of 153
