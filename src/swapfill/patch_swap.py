@@ -22,6 +22,7 @@ PATCH = 3
 _BLOCK = 2_000_000
 # On a CPU, rows of candidates that are compared at once, and candidates from which on it pays.
 _STRIP, _LARGE = 40, 4500
+_CHANNELS = 16  # that are squared at once
 
 
 class Match(NamedTuple):
@@ -278,7 +279,8 @@ def _flat_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
             summed.append(over_columns)
             if len(summed) == PATCH:
                 first, second, third = summed
-                product = first.new_zeros(len(first), last + PATCH - 1)
+                product = first.new_empty(len(first), last + PATCH - 1)
+                product[:, last:] = 0
                 inner = product[:, :last]
                 torch.add(first[:, :last], second[:, width : width + last], out=inner)
                 inner += third[:, 2 * width : 2 * width + last]
@@ -303,8 +305,10 @@ def _product(keys: Tensor) -> Callable[[Tensor], Tensor]:
 
 def patch_norms(features: Tensor) -> Tensor:
     """Give the norm of every patch: [C, h, w] to [h - 2, w - 2]."""
-    squared = features.float().square().sum(dim=0)[None, None]
-    return (PATCH**2 * F.avg_pool2d(squared, PATCH, stride=1))[0, 0].clamp(min=0).sqrt()
+    squared = features.new_zeros(features.shape[1:], dtype=torch.float32)
+    for some in features.split(_CHANNELS):  # not all squares at once: they are as large as the map
+        squared = squared + some.float().square().sum(dim=0)
+    return (PATCH**2 * F.avg_pool2d(squared[None, None], PATCH, stride=1))[0, 0].clamp(min=0).sqrt()
 
 
 def paste(values: Tensor, hole: Tensor, found: Match, weight: Tensor | None = None) -> Tensor:
