@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
@@ -64,6 +66,8 @@ def join(address: str) -> Any:
         ConfigError: Ray is not installed, or there is no such cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    if address == LOCAL:
+        _keep_to_this_machine()
     try:
         ray, _ = import_module("ray"), import_module("ray.data")
     except ModuleNotFoundError as error:
@@ -81,6 +85,20 @@ def join(address: str) -> Any:
         said = " ".join(str(error).split())
         raise ConfigError(f"--ray {address}: no such cluster: {said}") from error
     return ray
+
+
+def _keep_to_this_machine() -> None:
+    """Set how a cluster that is made here is to be: Ray reads it from the environment."""
+    # At Ray's 15, a busy machine leaves a server nothing.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    if "ray" in sys.modules:
+        return  # it has read the rest already, half of which would be worse than none
+    # Whoever may use Ray's ports may run anything. Told, as on Windows and macOS, that no other
+    # machine is to join, it listens on 127.0.0.1, but for a port of each replica.
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    if "RAY_AUTH_MODE" not in os.environ:  # a token of this run, in no file
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_urlsafe(32))
 
 
 def _on_cluster(ray: Any, folders: Folders, how: How, tasks: list[Task]) -> Iterator[Outcome]:

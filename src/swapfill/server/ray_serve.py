@@ -7,10 +7,7 @@ Serve gives a request to any replica; one that asks for a job another replica ha
 from __future__ import annotations
 
 import logging
-import os
 import re
-import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -55,7 +52,6 @@ def deployed(settings: ServeSettings, address: str, replicas: int) -> Iterator[s
     if address == LOCAL:
         with listen(settings):
             pass  # Serve would try again for ever where it is in use
-        _keep_to_this_machine()
     ray = join(address)
     try:
         serve = _serve()
@@ -75,20 +71,6 @@ def deployed(settings: ServeSettings, address: str, replicas: int) -> Iterator[s
             serve.delete(NAME)
     finally:
         ray.shutdown()
-
-
-def _keep_to_this_machine() -> None:
-    """Set how a cluster that is made here is to be: Ray reads it from the environment."""
-    # At Ray's 15, a busy machine leaves a server nothing.
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    if "ray" in sys.modules:
-        return  # it has read the rest already, half of which would be worse than none
-    # Whoever may use Ray's ports may run anything. Told, as on Windows and macOS, that no other
-    # machine is to join, it listens on 127.0.0.1, but for a port of each replica.
-    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    if "RAY_AUTH_MODE" not in os.environ:  # a token of this run, in no file
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_urlsafe(32))
 
 
 def application(settings: ServeSettings, replicas: int, share: dict[str, float]) -> Any:
