@@ -186,8 +186,16 @@ def _swap_coherently(
     swapped, found = [], []
     for i, coarse in enumerate(matches):
         expected = None if query.expected is None else query.expected[i]
-        map_and_hole = query.features[i], cells[i], expected, coarse, side // before
-        one, its = swap_coherently(*map_and_hole, settings.bonus, values[i], settings.seed)
+        one, its = swap_coherently(
+            query.features[i],
+            cells[i],
+            expected,
+            coarse,
+            side // before,
+            settings.bonus,
+            values[i],
+            settings.seed,
+        )
         swapped.append(one)
         found.append(its)
     return torch.stack(swapped), (side, found)
