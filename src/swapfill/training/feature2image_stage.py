@@ -142,15 +142,19 @@ class Feature2ImageStage(Stage):
         settings = FillSettings(matching=query.matching, bonus=query.bonus, tone=query.tone)
         side, known = truth.shape[2], torch.where(hole, 0.0, truth)
         if settings.matching == "coherent":
-            first = max(COARSEST, side // 2)  # so pieces are carried by 2, as in a window of 512
-            scales = (first, side) if side > first else (side,)
-            pieces = carry_pieces(engine, known, hole, scales, settings)
+            pieces = carry_pieces(engine, known, hole, self._scales(side), settings)
             swapped, guess = pieces.swapped, pieces.guess
         else:
             guess, _ = engine.infer(known, hole)
             swapped = engine.swap(Query(guess, engine.encode(guess), hole), settings)
         # Autograd refuses tensors of inference mode; their copies are ordinary ones.
         return swapped.features.clone(), swapped.pixels.clone(), guess.clone()
+
+    def _scales(self, side: int) -> tuple[int, ...]:
+        """Give the side to match at, and the last: carried by 2 as in a wide hole, or the same."""
+        draw = np.random.default_rng([self.optim.seed, 3, self.step]).random()
+        first = side if draw < self.query.direct else max(COARSEST, side // 2)
+        return (first, side) if first < side else (side,)
 
     def _terms(self, given: Given, image: Tensor) -> dict[str, Tensor]:
         truth, hole = given.truth, given.guide.hole
