@@ -2,9 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from swapfill.cli import main
-from video_files import pattern, square_hole, write_clip, write_mask
+from video_files import pattern, square_hole, write_clip, write_mask, write_picture
 
 
 def test_a_clip_is_filled_and_told_as_json(
@@ -47,3 +48,21 @@ def test_what_cannot_be_done_is_one_line(
     assert len(said) == 1
     assert line in said[0]
     assert {path.name for path in tmp_path.iterdir()} == {"in.mkv", "m.png"}
+
+
+def test_the_bar_shows_pictures_a_second_and_the_time_left(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = Console(force_terminal=True, width=120, record=True, stderr=True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("rich.console.Console", lambda **_: shown)
+    for i, pixels in enumerate(pattern(4)):
+        write_picture(tmp_path / "frames" / f"{i}.png", pixels)
+    mask = write_mask(tmp_path / "m.png", square_hole())
+    asked = ["video", str(tmp_path / "frames"), str(mask), "-o", str(tmp_path / "out")]
+    assert main([*asked, "--batch", "1", "--model", str(tiny_bundle)]) == 0
+    text = shown.export_text()
+    assert "filling frames" in text
+    assert "4/4" in text
+    assert "pictures/s" in text
+    assert "0:00:00" in text

@@ -36,11 +36,16 @@ def square_hole(height: int = 64, width: int = 64) -> NDArray[np.bool_]:
     return hole
 
 
-def write_mask(path: Path, hole: NDArray[np.bool_]) -> Path:
+def write_picture(path: Path, pixels: Pixels) -> Path:
     from PIL import Image
 
-    Image.fromarray(hole.astype(np.uint8) * 255).save(path)
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(pixels).save(path)
     return path
+
+
+def write_mask(path: Path, hole: NDArray[np.bool_]) -> Path:
+    return write_picture(path, hole.astype(np.uint8) * 255)
 
 
 def write_clip(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from swapfill.cli_options import AsJson, Device, Engine, Model, Precision, Quiet
-from swapfill.cli_terminal import OnProgress, bar, notices, say
+from swapfill.cli_terminal import notices, picture_bar, say
 from swapfill.errors import ConfigError
 
 
@@ -61,7 +61,7 @@ def video(
     }
     settings: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     options = dict(_pair(text) for text in option or [])
-    with notices(quiet=quiet), bar(f"filling {clip.name}", quiet=quiet) as on_progress:
+    with notices(quiet=quiet), picture_bar(f"filling {clip.name}", quiet=quiet) as on_progress:
         from swapfill.video import VideoInpainter
 
         painter = VideoInpainter.load(
@@ -74,7 +74,7 @@ def video(
             codec=codec,
             quality=quality,
             options=options,
-            on_progress=_told(on_progress),
+            on_progress=on_progress,
         )
     if as_json:
         engine_said = {"engine": painter.engine.name, "device": painter.engine.device}
@@ -83,11 +83,6 @@ def video(
         typer.echo(str(output))
     if report.lost and not quiet:
         say(f"{clip}: {report.lost} of {report.frames} frames could not be decoded")
-
-
-def _told(on_progress: OnProgress) -> Any:
-    """Tell the bar of a clip whose length may not be known: then it is always almost done."""
-    return lambda done, of_all: on_progress(done, of_all or done + 1)
 
 
 def _pair(text: str) -> tuple[str, str]:
