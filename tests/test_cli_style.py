@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +73,25 @@ def test_a_folder_takes_its_masks_from_a_folder(
     assert not np.array_equal(before[white > 127], after[white > 127])
 
 
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_jobs_are_so_many_processes(
+    photo: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    asked: list[int] = []
+
+    def by_processes(count: int, *job: Any) -> Any:
+        asked.append(count)
+        return iter(())
+
+    monkeypatch.setattr("swapfill.crews.by_processes", by_processes)
+    (tmp_path / "contents").mkdir()
+    photo.rename(tmp_path / "contents" / "photo.png")
+    command = ["style", str(tmp_path / "contents"), _style(tmp_path), "-o", str(tmp_path / "out")]
+    assert main([*command, "--jobs", str(jobs), "--model", str(tiny_bundle)]) == 0
+    assert asked == [jobs] * (jobs > 1)
+    assert (tmp_path / "out" / "photo.png").exists() == (jobs == 1)
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [
@@ -79,6 +99,7 @@ def test_a_folder_takes_its_masks_from_a_folder(
         (["-o", "nowhere/out.png"], "there is no folder nowhere"),
         (["-o", "out.png", "--strength", "2"], "strength is 2"),
         (["-o", "photo.png"], "is the input"),
+        (["-o", "out.png", "--jobs", "0"], "--jobs"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from folder_files import draw_mask, draw_photo
+from swapfill.crews import by_processes
 from swapfill.errors import ConfigError, ImageError
 from swapfill.folder_run import Summary, fill_folder
 from swapfill.folders import Folders
@@ -55,6 +56,19 @@ def test_a_folder_gives_the_same_tree_each_as_the_picture_alone(
         stylist.stylize_file(folders.photos / name, [tmp_path / "style.png"], alone)
         assert (folders.output / name).read_bytes() == alone.read_bytes()
         assert (folders.output / name).read_bytes() != (folders.photos / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_processes_write_the_bytes_of_this_thread(
+    stylist: Stylist, folders: Folders, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    how = _how(folders, tiny_bundle, options={"device": "cpu"})
+    _run(stylist, folders, how)
+    others = Folders(folders.photos, None, tmp_path / "by-processes")
+    summary = fill_folder(others, how, lambda tasks: by_processes(2, others, how, tasks))
+    assert (summary.done, summary.failed) == (2, 0)
+    for name in ("one.png", "deep/two.jpg"):
+        assert (others.output / name).read_bytes() == (folders.output / name).read_bytes()
 
 
 def test_failures_are_reported_and_tried_again(

@@ -13,7 +13,10 @@ from swapfill.cli_terminal import bar, notices, picture_bar, say
 from swapfill.errors import OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from swapfill.folders import Folders
+    from swapfill.picture_task import Outcome, Task
     from swapfill.style_folder import StyleHow
 
 _SOME_FAILED = 1  # the exit code when pictures of a folder could not be done
@@ -68,6 +71,9 @@ def style(
             "--force", help="Let the output replace an input; of a folder, do again what is done."
         ),
     ] = False,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Of a folder: processes that do pictures, each a model.")
+    ] = 1,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -94,7 +100,7 @@ def style(
         how = StyleHow(
             model, options, fit_mask, quality, force, styles=tuple(styles), weights=weights
         )
-        _stylize_folder(Folders(content, mask, output), how, as_json=as_json, quiet=quiet)
+        _stylize_folder(Folders(content, mask, output), how, jobs, as_json=as_json, quiet=quiet)
         return
     _check_output(output, [] if force else [content, mask, *styles])
     start = time.perf_counter()
@@ -119,21 +125,26 @@ def style(
         typer.echo(str(output))
 
 
-def _stylize_folder(folders: "Folders", how: "StyleHow", *, as_json: bool, quiet: bool) -> None:
+def _stylize_folder(
+    folders: "Folders", how: "StyleHow", jobs: int, *, as_json: bool, quiet: bool
+) -> None:
     """Do a folder, and tell how many were done; exit with 1 if some could not be."""
+    from swapfill.crews import by_processes
     from swapfill.folder_run import REPORT, fill_folder
     from swapfill.style_folder import StyleWorker
 
     folders.check()
     stylist = how.load()
     worker = StyleWorker(stylist, folders, how)  # before anything is written: styles are told now
+
+    def crew(tasks: "Iterator[Task]") -> "Iterator[Outcome]":
+        return by_processes(jobs, folders, how, tasks) if jobs > 1 else map(worker, tasks)
+
     with (
         notices(quiet=quiet),
         picture_bar(f"styling {folders.photos}", quiet=quiet) as on_progress,
     ):
-        summary = fill_folder(
-            folders, how, lambda tasks: map(worker, tasks), on_progress=on_progress
-        )
+        summary = fill_folder(folders, how, crew, on_progress=on_progress)
     if as_json:
         told = {"output": str(folders.output), **asdict(summary), **_ran_on(stylist)}
         typer.echo(json.dumps(told))

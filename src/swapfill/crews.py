@@ -27,9 +27,9 @@ from typing import TypeAlias
 
 from swapfill.folders import Folders
 from swapfill.inpainter import Inpainter
-from swapfill.picture_task import How, Outcome, PictureWorker, Task
+from swapfill.picture_task import How, Outcome, PictureWorker, Run, Task, Worker
 
-Job: TypeAlias = "tuple[Folders, How]"
+Job: TypeAlias = "tuple[Folders, Run]"
 UnderWay: TypeAlias = "dict[Future[Outcome], Task]"
 
 # Threads around one engine. On a CPU one fills while others read, plan, blend and write; an
@@ -62,7 +62,7 @@ def _pillow_is_quiet() -> Iterator[None]:
 
 
 def by_processes(
-    count: int, folders: Folders, how: How, tasks: Iterator[Task]
+    count: int, folders: Folders, how: Run, tasks: Iterator[Task]
 ) -> Iterator[Outcome]:
     """Do tasks in `count` processes, which share the cores; one that dies is replaced.
 
@@ -151,10 +151,10 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-_worker: PictureWorker | None = None  # of a process that a pool started: it lives as long
+_worker: Worker | None = None  # of a process that a pool started: it lives as long
 
 
-def _start(folders: Folders, how: How, threads: int) -> None:
+def _start(folders: Folders, how: Run, threads: int) -> None:
     """Make a process of a pool ready."""
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of Ctrl-C the parent takes care
@@ -164,7 +164,7 @@ def _start(folders: Folders, how: How, threads: int) -> None:
     import torch  # this process alone needs it before an engine does
 
     torch.set_num_threads(threads)
-    _worker = PictureWorker(how.load(), folders, how)
+    _worker = how.worker(folders)
 
 
 def _end_with_parent() -> None:

@@ -47,8 +47,8 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Run:
-    """What holds for every picture of a run.
+class Run(ABC):
+    """What holds for every picture of a run; it may be sent to other processes.
 
     Attributes:
         model: a packaged model's name or a bundle's folder.
@@ -71,6 +71,10 @@ class Run:
         """Give what a report says of the run."""
         return {"model": self.model, "options": self.options}
 
+    @abstractmethod
+    def worker(self, folders: Folders) -> "Worker":
+        """Load the model into one that does the tasks; raises what loading does."""
+
 
 @dataclass(frozen=True)
 class How(Run):
@@ -79,6 +83,10 @@ class How(Run):
     def load(self) -> Inpainter:
         """Load the model; raises what `Inpainter.load` does."""
         return Inpainter.load(self.model, **self.options)
+
+    def worker(self, folders: Folders) -> "PictureWorker":
+        """Load the model into one that fills; raises what `Inpainter.load` does."""
+        return PictureWorker(self.load(), folders, self)
 
 
 class Given(NamedTuple):

@@ -1,7 +1,7 @@
 """Style transfer of a folder of pictures: the same tree, names and formats, as `folder_run` has it.
 
-A worker for its crew, which may be this thread alone: nearly all of the time is the networks'. The
-styles are read once; a picture is skipped if it, its mask, the styles, the settings and the model
+A worker for its crew, which may be this thread alone: nearly all of the time is the networks'. Each
+reads the styles once; a picture is skipped if it, its mask, the styles, the settings and the model
 are what they were.
 """
 
@@ -33,6 +33,10 @@ class StyleHow(Run):
     def load(self) -> Stylist:
         """Load the model; raises what `Stylist.load` does."""
         return Stylist.load(self.model, **self.options)
+
+    def worker(self, folders: Folders) -> "StyleWorker":
+        """Load the model into one that gives a style; raises what it and `Stylist.load` do."""
+        return StyleWorker(self.load(), folders, self)
 
     def told(self) -> dict[str, Any]:
         """Give what a report says of the run."""
