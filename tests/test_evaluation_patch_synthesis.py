@@ -8,17 +8,11 @@ from torch import Tensor
 
 from swapfill import encoder
 from swapfill.bundle import Bundle
-from swapfill.encoder import STRIDE, VGG19
+from swapfill.encoder import VGG19
 from swapfill.engines import load_engine
 from swapfill.errors import ConfigError
 from swapfill.evaluation.guessing import enlarged, small_guess
-from swapfill.evaluation.patch_synthesis import (
-    Target,
-    crop_of,
-    minimise,
-    synthesise_squares,
-    texture,
-)
+from swapfill.evaluation.patch_synthesis import Target, minimise, synthesise_squares, texture
 from swapfill.evaluation.pixel_solver import variation
 from swapfill.evaluation.settings import NeuralPatchSettings
 from swapfill.networks import initialise
@@ -98,27 +92,6 @@ def test_the_texture_term_does_not_depend_on_the_scale_of_the_weights() -> None:
     wanted = torch.rand(1, 4, 6, 6)
     once = texture(features, Target(wanted, hole, 1.0))
     torch.testing.assert_close(texture(3 * features, Target(3 * wanted, hole, 9.0)), once)
-
-
-@pytest.mark.parametrize("layer", ["relu3_1", "relu4_1"])
-def test_a_crop_holds_all_that_the_features_of_the_hole_depend_on(layer: str, thin: None) -> None:
-    vgg, side, stride = vgg19(layer), 256, STRIDE[layer]
-    image, hole = torch.rand(1, 3, side, side), torch.zeros(1, 1, side, side, dtype=torch.bool)
-    hole[..., 101:131, 90:143] = True
-    rows, columns = (crop_of(hole[0, 0].any(dim=1 - axis), layer) for axis in (0, 1))
-    assert rows.stop - rows.start < side
-    assert not any(edge % stride for edge in (rows.start, rows.stop, columns.start, columns.stop))
-    whole, part = vgg(image), vgg(image[:, :, rows, columns])
-    cut = [slice(edge.start // stride, edge.stop // stride) for edge in (rows, columns)]
-    cells = feature_hole(hole, side // stride)[0, 0, cut[0], cut[1]]
-    assert cells.any()
-    torch.testing.assert_close(part[..., cells], whole[..., cut[0], cut[1]][..., cells])
-
-
-def test_a_crop_ends_with_the_picture() -> None:
-    line = torch.zeros(64, dtype=torch.bool)
-    line[2:60] = True
-    assert crop_of(line, "relu3_1") == slice(0, 64)
 
 
 def test_known_pixels_stay_and_the_hole_comes_nearer_to_its_matches(thin: None) -> None:

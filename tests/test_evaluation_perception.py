@@ -57,6 +57,20 @@ def test_the_vgg_distance_is_that_of_the_projects_judge(vgg: VGG19) -> None:
     assert found > 0
 
 
+@pytest.mark.parametrize("side", [160, 158])  # 158: cells of the last layer that the edge cuts
+def test_only_what_the_hole_sees_is_encoded(vgg: VGG19, side: int) -> None:
+    truth, filled, hole = drawn(1, side, side), drawn(2, side, side), boxed(side, side)
+    hole[:] = False
+    hole[51:90, 70:101] = True
+    sizes: list[tuple[int, ...]] = []
+    vgg.features["10"].register_forward_hook(lambda _, given, __: sizes.append(given[0].shape[2:]))
+    found = VggDistance(vgg, {}, CPU)(truth, filled, hole)
+    a, b = (torch.from_numpy(x).permute(2, 0, 1) / 255 for x in (truth, filled))
+    wanted = by_the_projects_judge(vgg.state_dict(), a, b, torch.from_numpy(hole))
+    assert found == pytest.approx(wanted, rel=1e-5)
+    assert (sizes[0][0] * 4 < 100) == (side == 160)
+
+
 def test_the_vgg_distance_names_its_weights(vgg: VGG19, tmp_path: Path) -> None:
     path = tmp_path / "vgg.safetensors"
     save_from(vgg, path)

@@ -22,6 +22,7 @@ from torch import Tensor
 from swapfill.encoder import STRIDE, VGG19
 from swapfill.engines.interface import Engine
 from swapfill.errors import NoKnownPatchError
+from swapfill.evaluation.crops import crop_of
 from swapfill.evaluation.guessing import small_guess
 from swapfill.evaluation.pixel_solver import solve, variation
 from swapfill.evaluation.settings import NeuralPatchSettings
@@ -30,8 +31,6 @@ from swapfill.masks import Hole
 from swapfill.patch_swap import feature_hole, patch_swap
 
 _LAYERS = ("relu3_1", "relu4_1")
-# Pixels around a hole that the features of its cells depend on, at most; a multiple of the stride.
-_REACH = {"relu3_1": 16, "relu4_1": 48}
 
 
 def synthesise_squares(
@@ -105,7 +104,8 @@ def minimise(vgg: VGG19, settings: NeuralPatchSettings, start: Tensor, hole: Ten
         layer has no term.
     """
     layers = tuple(name for name in _LAYERS if STRIDE[name] <= STRIDE[vgg.layer])
-    rows, columns = (crop_of(hole[0, 0].any(dim=1 - axis), vgg.layer) for axis in (0, 1))
+    lines = (hole[0, 0].any(dim=1 - axis).cpu().numpy() for axis in (0, 1))
+    rows, columns = (crop_of(line, vgg.layer) for line in lines)
     targets = _targets(vgg, start, hole, layers, (rows, columns))
     picture, here = start[:, :, rows, columns], hole[:, :, rows, columns]
     inside = here.expand_as(picture)
@@ -154,16 +154,3 @@ def _targets(
         strength = max(float(known.mean()), 1e-8)
         found[name] = Target(swapped[:, :, rows, columns], cells[:, :, rows, columns], strength)
     return found
-
-
-def crop_of(line: Tensor, layer: str) -> slice:
-    """Where a crop starts and ends that holds all that the hole's features depend on.
-
-    Args:
-        line: [S], bool, true where a row (or column) has missing pixels.
-        layer: the deepest that is encoded; the crop fits its cells.
-    """
-    stride, found, side = STRIDE[layer], line.nonzero()[:, 0], len(line)
-    first = (int(found[0]) - _REACH[layer]) // stride * stride
-    last = -((-int(found[-1]) - 1 - _REACH[layer]) // stride) * stride
-    return slice(max(first, 0), min(last, side))

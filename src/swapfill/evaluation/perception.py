@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from swapfill.encoder import VGG19
+from swapfill.encoder import STRIDE, VGG19
 from swapfill.errors import BundleError
+from swapfill.evaluation.crops import crop_of
 from swapfill.evaluation.methods.interface import Pixels
 from swapfill.evaluation.published import fitted, published
 from swapfill.masks import Hole
@@ -67,8 +68,9 @@ class VggDistance:
     @torch.inference_mode()
     def __call__(self, truth: Pixels, filled: Pixels, hole: Hole) -> float:
         """Compare pictures [H, W, 3]; a cell of a layer counts by the share of it that is hole."""
-        pair = torch.stack([_planes(truth), _planes(filled)]).to(self._device)
-        missing = torch.from_numpy(hole)[None, None].float().to(self._device)
+        around = _around(hole)
+        pair = torch.stack([_planes(p[around]) for p in (truth, filled)]).to(self._device)
+        missing = torch.from_numpy(hole[around])[None, None].float().to(self._device)
         distances = []
         for features in self._network.layers(pair, LAYERS).values():
             there, here = F.normalize(features, dim=1)
@@ -129,6 +131,14 @@ class Lpips(nn.Module):
             x = F.relu(self.features[key](x))
             kept.append(x / (x.square().sum(dim=1, keepdim=True) + 1e-8).sqrt())
         return kept
+
+
+def _around(hole: Hole) -> tuple[slice, slice]:
+    """Give the rows and columns that the distance depends on; all, where cells would be cut."""
+    if any(side % STRIDE[LAYERS[-1]] for side in hole.shape):
+        return slice(None), slice(None)
+    rows, columns = (crop_of(hole.any(axis=1 - axis), LAYERS[-1]) for axis in (0, 1))
+    return rows, columns
 
 
 def _planes(picture: Pixels) -> Tensor:
