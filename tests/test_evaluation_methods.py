@@ -7,7 +7,7 @@ import pytest
 
 from evaluation_files import boxed, drawn
 from swapfill.bundle import Bundle
-from swapfill.config import FillSettings
+from swapfill.config import FillSettings, Matching
 from swapfill.engines import load_engine
 from swapfill.errors import BundleError, ConfigError
 from swapfill.evaluation.methods import METHODS, bundles, find
@@ -50,21 +50,19 @@ def test_a_method_of_a_bundle_fills_the_hole_and_nothing_else(name: str, tiny_bu
     assert filled[hole].std() > 0
 
 
-def test_the_guess_is_image2features_answer_enlarged(tiny_bundle: Path) -> None:
+@pytest.mark.parametrize(("matching", "asked"), [("coherent", 256), ("literal", 128)])
+def test_the_guess_is_what_the_pipeline_starts_from_enlarged(
+    matching: Matching, asked: int, tiny_bundle: Path
+) -> None:
     engine = load_engine("auto", Bundle.open(tiny_bundle), "cpu", "fp32")
-    rng = np.random.default_rng(0)
-    picture = rng.random((1, 128, 128, 3), np.float32)
-    hole = np.zeros((1, 128, 128), np.bool_)
-    hole[:, 40:80, 50:90] = True
+    picture = np.random.default_rng(0).random((1, 512, 512, 3), np.float32)
+    hole = np.zeros((1, 512, 512), np.bool_)
+    hole[:, 160:320, 200:360] = True
     picture[hole] = 0
-    found = bundles.guess_windows(engine, picture, hole, FillSettings())
-    wanted, _ = engine.infer(*engine.put(picture, hole))
-    np.testing.assert_array_equal(found, engine.get(wanted))
-    large = picture.repeat(2, axis=1).repeat(2, axis=2)
-    holes = hole.repeat(2, axis=1).repeat(2, axis=2)
-    again = bundles.guess_windows(engine, large, holes, FillSettings())
-    assert again.shape == (1, 256, 256, 3)
-    np.testing.assert_allclose(again.mean(), found.mean(), atol=0.01)
+    found = bundles.guess_windows(engine, picture, hole, FillSettings(matching=matching))
+    given, missing = engine.put(picture, hole)
+    wanted, _ = engine.infer(engine.resize(given, asked), engine.shrink(missing, asked))
+    np.testing.assert_array_equal(found, engine.get(engine.resize(wanted, 512)))
 
 
 def test_the_settings_of_a_bundle_change_with_its_weights(own_bundle: Path) -> None:

@@ -4,10 +4,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from swapfill.bundle import SUMS, Bundle
-from swapfill.config import COARSEST, FillSettings
+from swapfill.config import FillSettings
 from swapfill.errors import BundleError, ConfigError
 from swapfill.evaluation.methods.interface import Fill, Method, Wanted
 from swapfill.masks import Hole
+from swapfill.pipeline import ladder
 
 if TYPE_CHECKING:
     from swapfill.engines.interface import Engine
@@ -25,13 +26,14 @@ def guess_windows(
         engine: runs the network.
         incomplete: I_0, [B, S, S, 3] in [0, 1], 0 in the hole.
         hole: R, [B, S, S].
-        settings: the window's; none of them matters here.
+        settings: the window's; they say at which side Image2Feature is asked.
 
     Returns:
         I_1, [B, S, S, 3] in [0, 1].
     """
     picture, missing = engine.put(incomplete, hole)
-    known, here = engine.resize(picture, COARSEST), engine.shrink(missing, COARSEST)
+    first = ladder(incomplete.shape[1], settings)[0]
+    known, here = engine.resize(picture, first), engine.shrink(missing, first)
     guess, _ = engine.infer(known, here)
     return engine.get(engine.resize(guess, incomplete.shape[1]))
 
@@ -88,7 +90,7 @@ PAPER = Method(
 GUESS = Method(
     "guess",
     "Image2Feature alone, enlarged and blended as the whole pipeline is",
-    describe=lambda wanted: _settings(wanted) | {"part": "image2feature"},
+    describe=lambda wanted: _settings(wanted) | {"part": "image2feature, at the first scale"},
     load=_load_guess,
     takes_model=True,
 )
