@@ -3,13 +3,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
 
+from drawn_pictures import Drawn, pictures, samples_of, tree_of
 from folder_files import draw_folders, draw_mask, draw_photo, grey_painter
 from swapfill.crews import by_threads
 from swapfill.errors import ImageError, OutputError
@@ -41,6 +45,26 @@ def test_the_results_have_the_tree_names_and_formats_of_the_pictures(tmp_path: P
     for path in photos.rglob("*.*"):
         assert (out / path.relative_to(photos)).read_bytes()[:4] == path.read_bytes()[:4]
     assert (out / "a/0.png").read_bytes()[-99:] != (out / "a/0.jpg").read_bytes()[-99:]
+
+
+@settings(deadline=None, max_examples=30)
+@given(pictures())
+def test_a_folder_of_any_pictures_keeps_its_tree_its_modes_and_all_that_is_known(
+    drawn: list[Drawn],
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folders = Folders(*(Path(name) / part for part in ("photos", "masks", "out")))
+        assert folders.masks is not None
+        for picture in drawn:
+            picture.draw(folders.photos, folders.masks)
+        assert counts(fill_folder(folders, How(), grey_crew(folders))) == (len(drawn), 0, 0)
+        assert tree_of(folders.output) == {picture.name for picture in drawn}
+        for picture in drawn:
+            before, after = folders.photos / picture.name, folders.output / picture.name
+            (mode, old), (made, new) = samples_of(before), samples_of(after)
+            assert (made, new.shape, new.dtype) == (mode, old.shape, old.dtype)
+            np.testing.assert_array_equal(new[~picture.hole], old[~picture.hole])
+            assert picture.kind != "none" or after.read_bytes() == before.read_bytes()
 
 
 def test_a_second_run_does_only_what_is_new_or_changed(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 import json
+import tempfile
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 from PIL import Image
 
+from drawn_pictures import Drawn, pictures, samples_of, tree_of
 from folder_files import draw_mask, draw_photo
 from swapfill.crews import by_processes
 from swapfill.errors import ConfigError, ImageError
@@ -56,6 +60,39 @@ def test_a_folder_gives_the_same_tree_each_as_the_picture_alone(
         stylist.stylize_file(folders.photos / name, [tmp_path / "style.png"], alone)
         assert (folders.output / name).read_bytes() == alone.read_bytes()
         assert (folders.output / name).read_bytes() != (folders.photos / name).read_bytes()
+
+
+class Negative(Stylist):
+    """Stands in for the networks: turns brightness over."""
+
+    def __init__(self) -> None:
+        super().__init__(cast(Any, SimpleNamespace(name="torch", device="cpu")))
+
+    def _transfer(self, content: Any, *asked: Any) -> Any:
+        return 1 - content
+
+
+@settings(deadline=None, max_examples=30)
+@given(pictures())
+def test_a_folder_of_any_pictures_keeps_its_tree_its_modes_and_all_outside_the_masks(
+    drawn: list[Drawn],
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folders = Folders(*(Path(name) / part for part in ("contents", "masks", "out")))
+        assert folders.masks is not None
+        for picture in drawn:
+            picture.draw(folders.photos, folders.masks)
+        how = StyleHow(styles=(draw_photo(Path(name) / "style.png"),))
+        assert _run(Negative(), folders, how) == (len(drawn), 0, 0)
+        assert tree_of(folders.output) == {picture.name for picture in drawn}
+        for picture in drawn:
+            (mode, old), (made, new) = (
+                samples_of(folder / picture.name) for folder in (folders.photos, folders.output)
+            )
+            assert (made, new.shape, new.dtype) == (mode, old.shape, old.dtype)
+            np.testing.assert_array_equal(new[~picture.hole], old[~picture.hole])
+            if mode in ("RGB", "L") and picture.hole.any():
+                np.testing.assert_array_equal(new[picture.hole], 255 - old[picture.hole])
 
 
 @pytest.mark.slow
