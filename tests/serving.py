@@ -1,5 +1,6 @@
 """Apps around the tiny bundle for tests of the server, in this process or on a port."""
 
+import base64
 import io
 import threading
 import time
@@ -15,9 +16,11 @@ from starlette.testclient import TestClient
 from swapfill import pipeline
 from swapfill.bundle import Bundle
 from swapfill.config import FillSettings
+from swapfill.errors import ImageError, MaskError
+from swapfill.images import Photograph, read_hole
 from swapfill.inpainter import FillWindows, Inpainter
 from swapfill.server.app import create_app
-from swapfill.server.batching import Device, Devices, ToldPainter
+from swapfill.server.batching import Device, Devices
 from swapfill.server.running import listen, server_of
 from swapfill.server.settings import ServeSettings
 
@@ -27,7 +30,7 @@ HERE = "http://127.0.0.1"
 def devices_of(folder: Path, fill_windows: FillWindows = pipeline.fill_windows) -> Devices:
     """Load the tiny bundle as the model `tiny`; what fills its windows may be another."""
     painter = Inpainter.load(folder, device="cpu", precision="fp32")
-    mine = ToldPainter(painter.engine, painter.settings, fill_windows=fill_windows)
+    mine = Inpainter(painter.engine, painter.settings, fill_windows=fill_windows)
     return Devices([Device({"tiny": mine})], {"tiny": Bundle.open(folder)})
 
 
@@ -98,9 +101,42 @@ def encoded(pixels: Any, form: str) -> bytes:
 
 def expected(folder: Path, photo: bytes, hole: bytes | None, **settings: Any) -> bytes:
     """Give what the library makes of it."""
-    from swapfill.images import Photograph, read_hole
-
     painter = Inpainter.load(folder, device="cpu", precision="fp32", **settings)
     opened = Photograph.from_bytes(photo)
     found = opened.hole_from_alpha() if hole is None else read_hole(hole, opened.size)
     return painter.fill_photograph(opened, found, opaque=hole is None).to_bytes()
+
+
+CUT = picture()[:-400]  # a file that ends too early
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def filled(client: TestClient, picture: bytes, mask: bytes | None, **options: Any) -> Any:
+    files = {"picture": picture} | ({} if mask is None else {"mask": mask})
+    return client.post("/v1/inpaint", files=files, data=options)
+
+
+def refused(answer: Any, status: int, kind: str, *words: str) -> None:
+    """Assert that the answer is a problem document of one line that has all the words."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert set(problem) == {"type", "title", "status", "detail", "instance"}
+    assert (problem["type"], problem["status"]) == (f"urn:swapfill:{kind}", status)
+    assert problem["instance"] == f"urn:swapfill:request:{answer.headers['x-request-id']}"
+    assert "\n" not in problem["detail"]
+    for word in words:
+        assert word in problem["detail"]
+
+
+def sentence_of(data: bytes, mask: bytes | None = None) -> str:
+    """Give what the library says of bad input: the command line's sentence."""
+    try:
+        photo = Photograph.from_bytes(data, "picture")
+        read_hole(mask or b"", photo.size, name="mask")
+    except (ImageError, MaskError) as error:
+        return str(error)
+    raise AssertionError("the library takes it")

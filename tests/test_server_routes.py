@@ -11,8 +11,19 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from serving import Gate, client_of, devices_of, encoded, expected, mask, picture, until
-from swapfill.errors import ImageError, MaskError
+from serving import (
+    CUT,
+    client_of,
+    devices_of,
+    encoded,
+    expected,
+    filled,
+    mask,
+    picture,
+    refused,
+    sentence_of,
+    text,
+)
 from swapfill.evaluation.methods import classical
 from swapfill.evaluation.methods.interface import Wanted
 from swapfill.images import Photograph, read_hole
@@ -23,34 +34,6 @@ from swapfill.lots import Turns
 def client(tiny_bundle: Path) -> Iterator[TestClient]:
     with client_of(devices_of(tiny_bundle), pixels=20_000, upload_bytes=200_000) as client:
         yield client
-
-
-def filled(client: TestClient, picture: bytes, mask: bytes | None, **options: Any) -> Any:
-    files = {"picture": picture} | ({} if mask is None else {"mask": mask})
-    return client.post("/v1/inpaint", files=files, data=options)
-
-
-def refused(answer: Any, status: int, kind: str, *words: str) -> None:
-    """Assert that the answer is a problem document of one line that has all the words."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    problem = answer.json()
-    assert set(problem) == {"type", "title", "status", "detail", "instance"}
-    assert (problem["type"], problem["status"]) == (f"urn:swapfill:{kind}", status)
-    assert problem["instance"] == f"urn:swapfill:request:{answer.headers['x-request-id']}"
-    assert "\n" not in problem["detail"]
-    for word in words:
-        assert word in problem["detail"]
-
-
-def sentence_of(data: bytes, mask: bytes | None = None) -> str:
-    """Give what the library says of bad input: the command line's sentence."""
-    try:
-        photo = Photograph.from_bytes(data, "picture")
-        read_hole(mask or b"", photo.size, name="mask")
-    except (ImageError, MaskError) as error:
-        return str(error)
-    raise AssertionError("the library takes it")
 
 
 # What is right
@@ -167,7 +150,6 @@ def test_many_at_once_get_each_what_they_would_get_alone(
 
 # What is wrong: a 4xx each, and the server goes on
 
-CUT = picture()[:-400]
 BOMB = encoded(np.zeros((9000, 9000), np.uint8), "PNG")
 
 
@@ -208,10 +190,6 @@ def test_a_bad_form_is_refused_in_one_line_and_the_server_goes_on(
 ) -> None:
     refused(client.post("/v1/inpaint", files=files, data=data), status, kind, word)
     assert filled(client, picture(), mask()).status_code == 200
-
-
-def text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 @pytest.mark.parametrize(
@@ -279,79 +257,6 @@ def test_what_is_not_there_is_a_problem_too(
     refused(client.request(method, path), status, kind)
 
 
-# Jobs
-
-
-def job_of(client: TestClient, **data: Any) -> Any:
-    files = {"picture": picture(), "mask": mask()}
-    return client.post("/v1/jobs", files=files, data={"kind": "inpaint", **data})
-
-
-def test_a_job_is_taken_looked_at_fetched_and_forgotten(
-    client: TestClient, tiny_bundle: Path
-) -> None:
-    taken = job_of(client, grow=1)
-    assert taken.status_code == 202
-    place = taken.headers["location"]
-    assert place == f"/v1/jobs/{taken.json()['id']}"
-    until(lambda: client.get(place).json()["state"] == "done")
-    told = client.get(place).json()
-    assert (told["kind"], told["done"], told["of"], told["problem"]) == ("inpaint", 1, 1, None)
-    for _ in range(2):
-        fetched = client.get(f"{place}/result")
-        assert fetched.content == expected(tiny_bundle, picture(), mask(), grow=1)
-    assert client.delete(place).json()["state"] == "done"
-    refused(client.get(place), 404, "not-found", "there is no such job")
-
-
-def test_a_failed_job_says_why_and_its_result_is_the_problem(client: TestClient) -> None:
-    body = {"kind": "inpaint", "picture": text(CUT), "mask": text(mask())}
-    place = client.post("/v1/jobs", json=body).headers["location"]
-    until(lambda: client.get(place).json()["state"] == "failed")
-    assert client.get(place).json()["problem"] == sentence_of(CUT)
-    refused(client.get(f"{place}/result"), 422, "picture", sentence_of(CUT))
-
-
-@pytest.mark.parametrize("kind", [None, "paint"])
-def test_a_job_of_no_kind_is_refused(client: TestClient, kind: str | None) -> None:
-    body = {"picture": text(picture())} | ({} if kind is None else {"kind": kind})
-    refused(client.post("/v1/jobs", json=body), 422, "settings", "want one of inpaint, style")
-
-
-def test_a_job_can_be_cancelled_while_it_waits_and_while_it_is_at_work(tiny_bundle: Path) -> None:
-    gate = Gate()
-    with client_of(devices_of(tiny_bundle, gate), workers=1) as client:
-        at_work, waiting = (job_of(client).headers["location"] for _ in range(2))
-        until(lambda: client.get(at_work).json()["state"] == "running")
-        assert client.get(waiting).json()["state"] == "queued"
-        refused(client.get(f"{at_work}/result"), 409, "not-done", "running")
-        for place in (waiting, at_work):
-            assert client.delete(place).json()["state"] == "cancelled"
-        gate.opened.set()
-        # What is at work ends after its windows, and what waited is never begun.
-        until(lambda: "swapfill_waiting 0.0\n" in client.get("/metrics").text)
-        until(lambda: 'swapfill_work_total{end="cancelled",kind="inpaint"} 1.0' in metrics(client))
-        assert filled(client, picture(), mask()).status_code == 200
-
-
-def test_a_job_tells_how_many_windows_there_are_before_the_first_is_filled(
-    tiny_bundle: Path,
-) -> None:
-    gate = Gate()
-    with client_of(devices_of(tiny_bundle, gate), workers=1) as client:
-        place = job_of(client).headers["location"]
-        until(gate.entered.is_set)
-        told = client.get(place).json()
-        assert (told["state"], told["done"], told["of"]) == ("running", 0, 1)
-        gate.opened.set()
-        until(lambda: client.get(place).json()["state"] == "done")
-        assert client.get(place).json()["done"] == 1
-
-
-def metrics(client: TestClient) -> str:
-    return str(client.get("/metrics").text)
-
-
 # Style
 
 
@@ -385,7 +290,7 @@ def test_style_is_the_librarys(client: TestClient, tiny_bundle: Path) -> None:
     assert client.post("/v1/style", json=body).content == answer.content
 
 
-def test_a_style_lets_fills_pass_after_each_tile(
+def test_a_style_lets_fills_pass_before_each_tile_and_after_the_last(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passed: list[Turns] = []
@@ -393,7 +298,7 @@ def test_a_style_lets_fills_pass_after_each_tile(
     files = [("picture", picture()), ("style", picture("PNG", (64, 70), 5))]
     sent = {"Accept": "application/json"}
     told = client.post("/v1/style", files=files, headers=sent).json()
-    assert len(passed) == told["windows"] > 0
+    assert len(passed) == told["windows"] + 1 > 1
 
 
 @pytest.mark.parametrize(

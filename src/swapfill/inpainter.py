@@ -141,7 +141,8 @@ class Inpainter:
         Args:
             pixels: [H, W, 3], RGB: uint8, uint16, or floating point in [0, 1].
             hole: [H, W], bool, true where to fill. It is inverted and grown as the settings say.
-            on_progress: called with the number of windows done, and of all, after each batch.
+            on_progress: called with the number of windows done, and of all: with none done once
+                they are planned, then after each batch.
 
         Returns:
             A new array of the same shape and type. Outside the hole (and its feather) it is equal
@@ -169,12 +170,13 @@ class Inpainter:
         self, result: Pixels, left: Hole, plan: list[list[Piece]], on_progress: OnProgress | None
     ) -> None:
         """Fill the part of a picture that the windows lie in, in place."""
+        tell = on_progress or (lambda done, of_all: None)
         done, of_all = 0, sum(len(batch) for batch in plan)
+        tell(done, of_all)
         for batch in plan:
             self._fill_batch(result, left, batch)
             done += len(batch)
-            if on_progress:
-                on_progress(done, of_all)
+            tell(done, of_all)
 
     def changed(self, hole: Hole) -> Hole:
         """Tell which pixels `fill` may change: the hole, inverted, grown, and its feather."""

@@ -75,7 +75,7 @@ def stylise(
         weights: of each style, adding up to 1: their swapped maps are blended.
         settings: scales, strength.
         where: [H, W], bool: elsewhere the answer does not matter, and is not computed in full.
-        on_progress: called with the number of tiles done, and of all.
+        on_progress: called with the number of tiles done, and of all, before the first as well.
 
     Returns:
         [3, H, W] in [0, 1].
@@ -104,15 +104,15 @@ def stylise(
 
 
 class _Counter:
-    """Counts tiles."""
+    """Counts tiles, and tells of them."""
 
     def __init__(self, listener: OnProgress | None, total: int) -> None:
-        self._listener, self._done, self._total = listener, 0, total
+        self._tell, self._done, self._total = listener or (lambda done, of_all: None), 0, total
+        self._tell(0, total)
 
     def add(self) -> None:
         self._done += 1
-        if self._listener:
-            self._listener(self._done, self._total)
+        self._tell(self._done, self._total)
 
 
 class _Transfer:

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from swapfill import __version__
 from swapfill.errors import SwapfillError
-from swapfill.server import openapi, routes
+from swapfill.server import job_routes, openapi, routes, status_routes
 from swapfill.server.batching import Devices
 from swapfill.server.door import Door
 from swapfill.server.logs import request_id
@@ -52,8 +52,8 @@ def create_app(settings: ServeSettings, devices: Devices | None = None) -> FastA
     )
     app.state.service = service
     app.add_middleware(Door, settings=settings, metrics=service.metrics)
-    for router in (routes.work(service), routes.jobs(service), routes.status(service)):
-        app.include_router(router)
+    for give in (routes.work, job_routes.jobs, status_routes.status):
+        app.include_router(give(service))
     _add_page(app)
     _say_problems(app)
     description = openapi.describe(app, service.workshop, settings)

@@ -11,33 +11,14 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
 from swapfill.bundle import Bundle
-from swapfill.inpainter import Inpainter, OnProgress
+from swapfill.inpainter import Inpainter
 from swapfill.lots import Turns
-from swapfill.masks import Hole
-from swapfill.planning import Piece
 
 if TYPE_CHECKING:
     from swapfill.server.settings import ServeSettings
     from swapfill.style import Stylist
     from swapfill.style_settings import StyleSettings
-
-
-class ToldPainter(Inpainter):
-    """An inpainter that says how many windows there are before it fills the first."""
-
-    def _fill_zone(
-        self,
-        result: NDArray[Any],
-        left: Hole,
-        plan: list[list[Piece]],
-        on_progress: OnProgress | None,
-    ) -> None:
-        if on_progress:
-            on_progress(0, sum(len(batch) for batch in plan))
-        super()._fill_zone(result, left, plan, on_progress)
 
 
 class Device:
@@ -49,7 +30,7 @@ class Device:
         busy: pictures at work here.
     """
 
-    def __init__(self, painters: dict[str, ToldPainter]) -> None:
+    def __init__(self, painters: dict[str, Inpainter]) -> None:
         """Take a loaded model for each name."""
         self._painters = painters
         self.name: str = next(iter(painters.values())).engine.device
@@ -90,7 +71,7 @@ class Devices:
         devices = [
             Device(
                 {
-                    name: ToldPainter.load(
+                    name: Inpainter.load(
                         model, engine=settings.engine, device=device, precision=settings.precision
                     )
                     for name, model in named.items()
@@ -105,7 +86,7 @@ class Devices:
         """Name the devices."""
         return [device.name for device in self._devices]
 
-    def painter(self, model: str) -> ToldPainter:
+    def painter(self, model: str) -> Inpainter:
         """Give a model as it was loaded first: for what it is, not to fill with."""
         return self._devices[0]._painters[model]
 

@@ -24,8 +24,9 @@ class Job:
         kind: of the order.
         order: what is to be done, until it is at work.
         state: one of the five.
-        done: windows filled.
-        of: windows in all, 0 until that is known: once the hole has been read and planned.
+        done: windows filled, or tiles of a style painted.
+        of: all of them, 0 until that is known: once the hole has been read and planned, or the
+            style's turn has come.
         ended: done once the job has ended, however; it has no result.
         answer: the picture, of a job that is done.
         problem: of one that failed.

@@ -143,8 +143,8 @@ class JobDocument(BaseModel):
     id: str
     kind: Literal["inpaint", "style"]
     state: Literal["queued", "running", "done", "failed", "cancelled"]
-    done: int = Field(description="Windows done.")
-    of: int = Field(description="Windows in all; 0 as long as that is not known.")
+    done: int = Field(description="Windows done; tiles, of a style.")
+    of: int = Field(description="All of them; 0 as long as that is not known.")
     problem: str | None = Field(
         default=None, description="Why it failed: the sentence of the problem."
     )

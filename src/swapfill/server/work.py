@@ -199,13 +199,13 @@ class Workshop:
         with self.devices.one() as device:
             stylist = device.stylist(self._model(order), options.style_settings())
 
-            def after_tile(done: int, of: int) -> None:
+            def between_tiles(done: int, of: int) -> None:
                 on_progress(done, of)
                 device.turns.give_way()  # a fill is shorter than all tiles of a style
 
             def transfer() -> Photograph:
                 return stylist.stylize_photograph(
-                    photo, styles, weights=options.weights, where=hole, on_progress=after_tile
+                    photo, styles, weights=options.weights, where=hole, on_progress=between_tiles
                 )
 
             return device.turns.run(transfer), stylist.engine.name
