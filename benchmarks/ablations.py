@@ -188,9 +188,11 @@ class Trained:
         return folder
 
     def _key(self, settings: TrainSettings) -> str:
-        """Say what the weights depend on: a translator that the truth asks sees no guess."""
-        alone = settings.stage == "feature2image" and not settings.query.prediction
-        unseen = {"image2feature", "image2feature_weights"} if alone else None
+        """Say what the weights depend on: where the truth asks, no translator sees a guess."""
+        unseen = {"feature2image", "query"}
+        if settings.stage == "feature2image":
+            asked = settings.query.prediction
+            unseen = set() if asked else {"image2feature", "image2feature_weights"}
         return settings.model_dump_json(exclude=unseen)
 
 
