@@ -2,7 +2,7 @@
 
 import { find, make } from "./dom.js";
 
-/** @typedef {{name: string, about: string, learned: boolean}} Way */
+/** @typedef {{name: string, about: string, learned: boolean, heedsSeed: boolean}} Way */
 /** @typedef {{upload_bytes: number, pixels: number, styles: number}} Limits */
 /** @typedef {import("./api.js").Api} Api */
 
@@ -25,8 +25,14 @@ export class Catalogue {
         name: model.name,
         about: model.description,
         learned: true,
+        heedsSeed: model.settings.matching === "coherent",
       })),
-      ...methods.map((/** @type {any} */ method) => ({ ...method, learned: false })),
+      ...methods.map((/** @type {any} */ { name, about }) => ({
+        name,
+        about,
+        learned: false,
+        heedsSeed: false,
+      })),
     ];
     find("method", HTMLSelectElement).replaceChildren(
       ...this.ways.map(({ name, about }) => make("option", { value: name, title: about }, name)),
@@ -36,6 +42,11 @@ export class Catalogue {
   /** @param {string} name @returns {boolean} a model fills, not a classical method */
   learned(name) {
     return this.ways.find((way) => way.name === name)?.learned ?? false;
+  }
+
+  /** @param {string} name @returns {boolean} another seed is another answer */
+  heedsSeed(name) {
+    return this.ways.find((way) => way.name === name)?.heedsSeed ?? false;
   }
 
   /** Say at once what the server would refuse after a long upload.

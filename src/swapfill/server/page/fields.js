@@ -1,8 +1,7 @@
 // A job's fields, as the HTTP interface names them.
 
 /** @typedef {import("./picture.js").Picture} Picture */
-/** @typedef {{method?: string, feather?: number, refine?: number, grow?: number, matching?: string,
- *   seed?: number}} Options */
+/** @typedef {{method?: string, feather?: number, refine?: number, seed?: number}} Options */
 
 /** @param {"inpaint" | "style"} kind @param {Picture} picture @param {Blob | null} mask
  * @returns {FormData} */

@@ -1,9 +1,8 @@
-// Fills what is marked, again in another way, and again with more passes.
+// Fills what is marked, again with pieces from elsewhere, and again with more passes.
 
 import { say } from "./announce.js";
 import { button, find, input } from "./dom.js";
 import { filling } from "./fields.js";
-import { way } from "./tries.js";
 
 /** @typedef {import("./mask.js").Hole} Hole */
 /** @typedef {import("./session.js").Session} Session */
@@ -52,8 +51,9 @@ export class Filling {
 
   enable() {
     button("fill").disabled = !this.ready;
-    button("again").disabled = !this.answered;
-    button("refine").disabled = !this.answered || !this.catalogue.learned(this.answered.method);
+    const method = this.answered?.method ?? "";
+    button("again").disabled = !this.catalogue.heedsSeed(method);
+    button("refine").disabled = !this.catalogue.learned(method);
   }
 
   async fill() {
@@ -88,19 +88,19 @@ export class Filling {
   /** @param {Question} question @param {AbortSignal} signal */
   async ask(question, signal) {
     const { from, hole, method, feather, attempt } = question;
-    const learned = this.catalogue.learned(method);
-    const { options, note } = way(attempt, learned);
-    const refine = learned ? question.refine : 0;
-    const form = filling(from.picture, hole?.png ?? null, { method, feather, refine, ...options });
+    const refine = this.catalogue.learned(method) ? question.refine : 0;
+    const options = { method, feather, refine, seed: attempt };
+    const form = filling(from.picture, hole?.png ?? null, options);
     const began = performance.now();
     const filled = await this.work.send(form, signal, "Filling");
     const picture = await this.work.read(filled, from.picture.name, signal);
     const seconds = (performance.now() - began) / 1000;
-    const notes = [note, refine ? `refined ${times(refine)}` : ""].filter(Boolean).join(", ");
-    this.session.add(from, picture, hole, { method, attempt, note: notes, seconds });
+    const said = [attempt && `try ${attempt + 1}`, refine && `refined ${times(refine)}`];
+    const note = said.filter(Boolean).join(", ");
+    this.session.add(from, picture, hole, { method, note, seconds });
     if (this.session.current) this.questions.set(this.session.current, question);
     say(
-      `Filled in ${seconds.toFixed(1)} s${notes ? ` (${notes})` : ""}. Mark more, compare, or download.`,
+      `Filled in ${seconds.toFixed(1)} s${note ? ` (${note})` : ""}. Mark more, compare, or download.`,
     );
   }
 }

@@ -161,7 +161,7 @@ export class Methods {
       if (this.work.busy) return complain("Something is being filled: wait for it, or cancel it.");
       use.disabled = true;
       this.unused.delete(picture.url);
-      this.session.add(from, picture, hole, { method, attempt: 0, note: "", seconds });
+      this.session.add(from, picture, hole, { method, note: "", seconds });
       this.tabs.show("remove");
     });
     return use;

@@ -4,7 +4,7 @@ import { named } from "./picture.js";
 
 /** @typedef {import("./mask.js").Hole} Hole */
 /** @typedef {import("./picture.js").Picture} Picture */
-/** @typedef {{method: string, attempt: number, note: string, seconds: number}} Made how, for people */
+/** @typedef {{method: string, note: string, seconds: number}} Made how, for people */
 /** @typedef {{picture: Picture, parent: Version | null, root: Version | null, hole: Hole | null,
  *   made: Made | null, title: string, saved: boolean}} Version `hole`: what was filled;
  *   `root`: what was opened, null if it is that itself */

@@ -112,7 +112,6 @@ export class Styling {
       const seconds = (performance.now() - began) / 1000;
       this.session.add(from, picture, null, {
         method: "style",
-        attempt: 0,
         note: `${strength} %`,
         seconds,
       });
