@@ -24,9 +24,9 @@ from swapfill.encoder import build_encoder
 from swapfill.engines.interface import Query, Swapped
 from swapfill.errors import BundleError, DeviceError
 from swapfill.feature2image import Guide
+from swapfill.fused_swap import swap_maps
 from swapfill.matching import apart, swap_coherently, with_pixels
 from swapfill.networks import place_centre
-from swapfill.patch_swap import patch_swap
 from swapfill.weights import load_into
 
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -148,7 +148,7 @@ class TorchEngine:
             values, matched = _swap_coherently(query, cells, values, settings)
         else:
             asked = query.features if query.keys is None else query.keys
-            values = patch_swap(asked, cells, values=values)
+            values = swap_maps(asked, cells, values)
         features, pixels = apart(values, query.picture, query.hole)
         return Swapped(features, pixels, matched)
 
