@@ -65,6 +65,19 @@ def test_the_guess_is_what_the_pipeline_starts_from_enlarged(
     np.testing.assert_array_equal(found, engine.get(engine.resize(wanted, 512)))
 
 
+def test_a_bundle_stands_in_two_rows_that_fill_otherwise(tiny_bundle: Path) -> None:
+    given = Wanted("", device="cpu", precision="fp32", options={"blurred.matching": "blurred"})
+    rows = find([f"plain={tiny_bundle}", f"blurred={tiny_bundle}"], given)
+    truth, hole = drawn(height=128, width=128), boxed(128, 128)
+    known = np.where(hole[..., None], np.uint8(0), truth)
+    plain, blurred = (method.load(wanted)(known, hole) for method, wanted in rows)
+    assert (plain != blurred).any()
+    told = [method.describe(wanted)["fill"]["matching"] for method, wanted in rows]
+    assert told == ["coherent", "blurred"]
+    with pytest.raises(ConfigError, match="--set plain: matching is 'best'"):
+        find([f"plain={tiny_bundle}"], Wanted("", options={"plain.matching": "best"}))
+
+
 def test_the_settings_of_a_bundle_change_with_its_weights(own_bundle: Path) -> None:
     wanted = Wanted("mine", str(own_bundle))
     before = bundles.OWN.describe(wanted)

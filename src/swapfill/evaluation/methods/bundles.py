@@ -46,7 +46,7 @@ def _settings(wanted: Wanted) -> dict[str, Any]:
     return {
         "swapfill": version("swapfill"),
         "model": bundle.config.name,
-        "fill": bundle.config.fill.model_dump(mode="json"),
+        "fill": bundle.fill_settings(wanted.options).model_dump(mode="json"),
         "sums": sums.read_text(encoding="utf-8").split(),
         "engine": wanted.engine,
         "device": wanted.device,
@@ -66,8 +66,12 @@ def _paper_settings(wanted: Wanted) -> dict[str, Any]:
 def _load(wanted: Wanted) -> Fill:
     from swapfill.inpainter import Inpainter
 
-    asked = {"engine": wanted.engine, "device": wanted.device, "precision": wanted.precision}
-    return Inpainter.load(wanted.model or _DEFAULT, **asked).fill
+    asked: dict[str, Any] = {
+        "engine": wanted.engine,
+        "device": wanted.device,
+        "precision": wanted.precision,
+    }
+    return Inpainter.load(wanted.model or _DEFAULT, **asked, **wanted.options).fill
 
 
 def _load_guess(wanted: Wanted) -> Fill:
@@ -79,13 +83,20 @@ def _load_guess(wanted: Wanted) -> Fill:
     return Inpainter(engine, bundle.config.fill, fill_windows=guess_windows).fill
 
 
-DEFAULT = Method(_DEFAULT, "this project's packaged model", describe=_settings, load=_load)
+DEFAULT = Method(
+    _DEFAULT,
+    "this project's packaged model",
+    describe=_settings,
+    load=_load,
+    settings=FillSettings,
+)
 PAPER = Method(
     "paper",
     "the networks and matching as Song et al. (2018) give them",
     describe=_paper_settings,
     load=_load,
     takes_model=True,
+    settings=FillSettings,
 )
 GUESS = Method(
     "guess",
@@ -95,4 +106,11 @@ GUESS = Method(
     takes_model=True,
 )
 # Of a row that the user names: NAME=FOLDER.
-OWN = Method("own", "a bundle of one's own", describe=_settings, load=_load, takes_model=True)
+OWN = Method(
+    "own",
+    "a bundle of one's own",
+    describe=_settings,
+    load=_load,
+    takes_model=True,
+    settings=FillSettings,
+)
