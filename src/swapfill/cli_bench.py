@@ -44,6 +44,19 @@ def bench(
     largest_picture: Annotated[
         float, typer.Option(min=0.25, help="Where --scaling ends: picture, megapixels.")
     ] = 100,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure this device instead, such as cuda: a batch, an exact patch-swap, and how "
+            "both differ from the CPU's."
+        ),
+    ] = None,
+    pictures: Annotated[
+        int, typer.Option(min=1, help="With --device: pictures filled at once.")
+    ] = 16,
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="With --device: also through torch.compile.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A Markdown file for the tables.")
     ] = None,
@@ -51,7 +64,7 @@ def bench(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Time each engine and step on the CPU, against other methods, in one run.
+    """Time each engine and step on the CPU, against other methods, in one run; or a GPU.
 
     Each measurement has a process of its own. What is not installed is named, and left out.
     """
@@ -63,12 +76,16 @@ def bench(
 
     if output is not None and not output.parent.is_dir():
         raise OutputError(f"{output}: there is no folder {output.parent}, want one that is there")
+    if device is not None and (scaling or other):
+        raise ConfigError("--device measures one device alone, want neither --scaling nor --other")
     if scaling and other:
         raise ConfigError(f"--other {other[0]}: --scaling measures ours alone, want one of the two")
     Bundle.open(model)  # refused now, not by each process
     asked = Asked(side, hole, repeat, model, read_others(other or ()))
     count = threads or os.cpu_count() or 1
-    if scaling:
+    if device is not None:
+        report, text = _on_device(device, (side, hole, pictures, repeat, model, compiled), quiet)
+    elif scaling:
         report, text = _scaled(asked, Most(largest_hole, largest_picture, count), quiet)
     else:
         report, text = _compared(asked, count, quiet)
@@ -89,6 +106,19 @@ def _compared(asked: Asked, threads: int, quiet: bool) -> tuple[dict[str, Any], 
     rows = _measured([(threads, case) for case in cases(asked)], quiet)
     report = report_of([*rows, *not_given(asked)], asked, threads)
     return report, markdown(report)
+
+
+def _on_device(
+    device: str, asked: tuple[int, int, int, int, str, bool], quiet: bool
+) -> tuple[dict[str, Any], str]:
+    from swapfill.benching.accelerated import Wanted, measure_on
+    from swapfill.benching.accelerated_report import accelerated_markdown, accelerated_report
+    from swapfill.devices import choose_device
+
+    place, wanted = choose_device(device), Wanted(*asked)
+    with bar("measuring", quiet=quiet) as on_progress:
+        found = measure_on(place, wanted, on_progress)
+    return accelerated_report(found, wanted), accelerated_markdown(found, wanted)
 
 
 def _scaled(asked: Asked, most: Most, quiet: bool) -> tuple[dict[str, Any], str]:

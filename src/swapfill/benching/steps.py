@@ -24,19 +24,21 @@ class Step:
 
 
 class TimedEngine:
-    """An engine of the CPU whose steps are timed, from outside: what a step calls is part of it.
+    """An engine whose steps are timed, from outside: what a step calls is part of it.
 
     Args:
         engine: what is timed.
         around: makes a context that each step runs in, by its name.
+        finish: waits for what a step began, on a device that works while the host goes on.
     """
 
     def __init__(
         self,
         engine: Engine[Any],
         around: Callable[[str], AbstractContextManager[Any]] = lambda name: nullcontext(),
+        finish: Callable[[], None] = lambda: None,
     ) -> None:
-        self._engine, self._around = engine, around
+        self._engine, self._around, self._finish = engine, around, finish
         self.steps: dict[str, Step] = defaultdict(Step)
 
     def __getattr__(self, name: str) -> Any:
@@ -46,8 +48,10 @@ class TimedEngine:
 
         def call(*given: Any) -> Any:
             with self._around(name):
+                self._finish()
                 start = time.perf_counter()
                 result = found(*given)
+                self._finish()
                 self.steps[name].seconds += time.perf_counter() - start
             self.steps[name].moved += moved(given) + moved(result)
             return result

@@ -62,8 +62,22 @@ class TorchEngine:
         self._guesser = image2feature.config
 
     @classmethod
-    def open(cls, bundle: Bundle, device: str = "auto", precision: str = "auto") -> Self:
+    def open(
+        cls,
+        bundle: Bundle,
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        compiled: bool = False,
+    ) -> Self:
         """Load a bundle.
+
+        Args:
+            bundle: its weights are checked and loaded strictly.
+            device: see `choose_device`.
+            precision: see `choose_precision`.
+            compiled: the networks go through `torch.compile`, once for each shape of a batch: it
+                takes minutes, and pays where shapes stay. Answers differ by rounding.
 
         Raises:
             DeviceError: no such device or precision here.
@@ -80,6 +94,8 @@ class TorchEngine:
             load_into(network, bundle.weights(part))
             network.eval().requires_grad_(False)
             network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if compiled:
+                network.compile(dynamic=False)
         return cls(encoder, guesser, translators, place, dtype)
 
     def _autocast(self) -> torch.autocast:
