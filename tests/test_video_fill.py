@@ -94,6 +94,28 @@ def test_a_cut_starts_anew(calls: Calls) -> None:
     assert (filler.cuts, filler.alone) == (1, 2)
 
 
+def test_cuts_inside_a_batch_are_counted_once_and_start_anew(calls: Calls) -> None:
+    shot = _frames(4)
+    other = [Frame(255 - frame.pixels, frame.hole) for frame in shot]
+    filler = _filler(steadiness=1, batch=3)
+    filler(shot[:2])
+    filler([shot[2], other[2], other[3]])  # a cut
+    assert filler.cuts == 1
+    filler([other[3], shot[3], other[3]])  # a flash
+    assert filler.cuts == 3
+
+
+def test_frames_of_noise_are_filled_whatever_the_batch(calls: Calls) -> None:
+    rng, hole = np.random.default_rng(0), square_hole(32, 32)
+    for batch in (1, 2, 3):
+        filler = _filler(steadiness=1, batch=batch)
+        for _ in range(3):
+            noise = [rng.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(batch)]
+            frames = [Frame(pixels, hole) for pixels in noise]
+            for frame, result in zip(frames, filler(frames), strict=True):
+                assert np.array_equal(result[~hole], frame.pixels[~hole])
+
+
 def test_motion_that_explains_nothing_starts_anew(calls: Calls) -> None:
     rng = np.random.default_rng(0)
     frames = _frames(2)

@@ -59,6 +59,7 @@ class Steady:
     def __init__(self) -> None:
         self.cuts = 0
         self.keys = 0
+        self._seen: tuple[Any, Hole] | None = None  # the frame before: its brightness, and hole
         self._key: _Filled | None = None
         self._last: _Filled | None = None
         self._flow: Any = None  # from the last frame to the key, [H, W, 2]
@@ -72,28 +73,36 @@ class Steady:
     def belief(self, frame: Frame) -> Belief | None:
         """Tell what a frame's hole should hold, by the frames before.
 
+        Every frame is to be asked about, in order; of a batch, before its last one is kept.
+
         Returns:
             None where there is nothing to go by: no frame before, a cut, no hole, or a motion that
             does not explain what is seen around the hole.
         """
-        box = bounding_box(frame.hole)
-        if self._last is None or self._last.frame.pixels.shape != frame.pixels.shape:
-            self._key = None
-            return None
-        now, before = grey_of(frame.pixels), self._last.frame
-        if is_cut(now, grey_of(before.pixels), ~(frame.hole | before.hole)):
-            self.cuts += 1
-            self._key = None
-            return None
-        if box is None:
+        box, now = bounding_box(frame.hole), grey_of(frame.pixels)
+        if self._is_new(now, frame.hole):
+            self._key = self._last = None
+        self._seen = (now, frame.hole)
+        if box is None or self._last is None:
             return None
         zone = _zone(box, (frame.hole.shape[0], frame.hole.shape[1]))
         if min(zone.height, zone.width) < LEAST_SIDE:
             return None
         return self._moved(frame, now, zone)
 
+    def _is_new(self, now: Any, hole: Hole) -> bool:
+        """Tell whether a frame is of another size or shot than the one before; count cuts."""
+        if self._seen is None or self._seen[0].shape != now.shape:
+            return True
+        before, its_hole = self._seen
+        cut = is_cut(now, before, ~(hole | its_hole))
+        self.cuts += cut
+        return cut
+
     def _moved(self, frame: Frame, now: Any, zone: Box) -> Belief | None:
         """Move the key's fill to the frame; the last frame's, which becomes the key, if better."""
+        if self._key is None:  # given up for the frame before, in this very batch
+            self._rekey()
         moved = self._motion(frame, now, zone)
         belief = None if moved is None else self._belief(frame, moved, zone)
         open_share = 1.0 if belief is None else 1 - belief.sure.sum() / frame.hole.sum()
