@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from swapfill import coherence, matching
+from swapfill import coherence, colours, matching
 from swapfill import patch_swap as of_torch
+from swapfill.engines import numpy_colours
 from swapfill.engines.numpy_matching import (
     agree,
     carried_match,
@@ -52,6 +53,22 @@ def test_coherent_matches_are_those_of_torch(ragged: bool, asked: str, seed: int
     np.testing.assert_array_equal(found.candidate, wanted.candidate.numpy())
     alone = coherent_match(own, missing, expected, 0.0, seed)
     assert (alone.candidate != found.candidate).any()  # the bonus had a say
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_colours_beside_are_those_of_torch_and_have_a_say(ragged: bool) -> None:
+    missing, own = hole(20, ragged), features(20)
+    cells = np.random.default_rng(5).random((3, 20, 20), dtype=np.float32)
+    found = numpy_colours.beside(cells, missing, 8.0)
+    wanted = colours.beside(theirs(cells), theirs(missing)[None], 8.0)
+    np.testing.assert_allclose(found.asks, wanted.asks.numpy(), atol=1e-5)
+    np.testing.assert_allclose(found.keys, wanted.keys.numpy(), atol=1e-5)
+    told = coherent_match(own, missing, None, 0.1, beside=found)
+    theirs_told = matching.coherent_match(
+        theirs(own), theirs(missing)[None], None, 0.1, beside=wanted
+    )
+    np.testing.assert_array_equal(told.candidate, theirs_told.candidate.numpy())
+    assert (told.candidate != coherent_match(own, missing, None, 0.1).candidate).any()
 
 
 @pytest.mark.parametrize("count", [1, 7, 10_000])

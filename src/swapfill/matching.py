@@ -14,6 +14,7 @@ from torch import Tensor
 
 from swapfill.alignment import align
 from swapfill.coherence import Shortlist, agree, carry, nearest
+from swapfill.colours import Beside
 from swapfill.patch_swap import (
     PATCH,
     Match,
@@ -24,12 +25,17 @@ from swapfill.patch_swap import (
 )
 from swapfill.variation import preference
 
-_LISTED = 128  # candidates of each query that `agree` chooses from
-_SWEEPS = 12
+LISTED = 128  # candidates of each query that `agree` chooses from
+SWEEPS = 12
 
 
 def coherent_match(
-    features: Tensor, hole: Tensor, expected: Tensor | None, bonus: float, seed: int = 0
+    features: Tensor,
+    hole: Tensor,
+    expected: Tensor | None,
+    bonus: float,
+    seed: int = 0,
+    beside: Beside | None = None,
 ) -> Match:
     """Match one map at the coarsest scale.
 
@@ -39,15 +45,18 @@ def coherent_match(
         expected: expected unit features, [C, h, w]; the guess's own unless given.
         bonus: of two neighbouring queries that agree, in units of cosine.
         seed: of another try; see `variation`.
+        beside: channels of colours, compared as well.
 
     Raises:
         NoKnownPatchError: there is no candidate.
     """
     unit = F.normalize(features.float(), dim=0)
     asks = unit if expected is None else torch.where(hole, expected.float(), unit)
+    if beside is not None:
+        asks, unit = torch.cat([asks, beside.asks]), torch.cat([unit, beside.keys])
     preferred = preference(seed, hole.shape[1] - PATCH + 1, hole.shape[2] - PATCH + 1)
-    listed = shortlist(asks, hole, unit, _LISTED, preferred)
-    index = agree(listed, bonus, _SWEEPS)
+    listed = shortlist(asks, hole, unit, LISTED, preferred)
+    index = agree(listed, bonus, SWEEPS)
     score = listed.similarity[listed.places == index[:, None]]
     place = torch.stack([index // listed.width, index % listed.width], dim=1)
     return Match(listed.query, place, score)
@@ -120,16 +129,18 @@ def swap_coherently(
     bonus: float,
     values: Tensor | None = None,
     seed: int = 0,
+    beside: Beside | None = None,
 ) -> tuple[Tensor, Match | None]:
     """Swap one map [C, h, w] by coherent or, above the coarsest scale, carried matches.
 
-    `values` [D, h, w] are what is copied; the features unless given. `seed` is of another try.
+    `values` [D, h, w] are what is copied; the features unless given. `seed` is of another try,
+    `beside` of colours that are compared as well.
     """
     values = features if values is None else values
     if not bool(hole.any()):
         return values, None
     found = (
-        coherent_match(features, hole, expected, bonus, seed)
+        coherent_match(features, hole, expected, bonus, seed, beside)
         if coarse is None
         else carried_match(coarse, features, hole, factor)
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swapfill.engines.numpy_alignment import align
+from swapfill.engines.numpy_colours import Beside
 from swapfill.engines.numpy_grid import NEIGHBOURS, nearest
 from swapfill.engines.numpy_swap import (
     PATCH,
@@ -29,7 +30,12 @@ _SWEEPS = 12
 
 
 def coherent_match(
-    features: Floats, hole: Bools, expected: Floats | None, bonus: float, seed: int = 0
+    features: Floats,
+    hole: Bools,
+    expected: Floats | None,
+    bonus: float,
+    seed: int = 0,
+    beside: Beside | None = None,
 ) -> Match:
     """Match one map at the coarsest scale.
 
@@ -39,6 +45,7 @@ def coherent_match(
         expected: expected unit features, [C, h, w]; the guess's own unless given.
         bonus: of two neighbouring queries that agree, in units of cosine.
         seed: of another try; see `variation`.
+        beside: channels of colours, compared as well.
 
     Raises:
         NoKnownPatchError: there is no candidate.
@@ -46,6 +53,8 @@ def coherent_match(
     norms = np.sqrt(np.einsum("chw,chw->hw", features, features))
     unit = features / np.maximum(norms, np.float32(1e-12))
     asks = unit if expected is None else np.where(hole, expected, unit)
+    if beside is not None:
+        asks, unit = np.concatenate([asks, beside.asks]), np.concatenate([unit, beside.keys])
     preferred = preference(seed, hole.shape[0] - PATCH + 1, hole.shape[1] - PATCH + 1)
     listed = shortlist(asks, hole, unit, _LISTED, preferred)
     index = agree(listed, np.float32(bonus), _SWEEPS)

@@ -10,6 +10,7 @@ from swapfill.bundle import SHARED, Bundle
 from swapfill.config import COARSEST, FillSettings, Image2FeatureConfig
 from swapfill.engines import numpy_images as images
 from swapfill.engines.interface import Query, Swapped
+from swapfill.engines.numpy_colours import Beside, beside
 from swapfill.engines.numpy_matching import carried_match, cells_of, coherent_match, pixels_of
 from swapfill.engines.numpy_swap import Bools, Copies, Match, match
 from swapfill.engines.onnx_networks import graphs_of, part_of
@@ -136,5 +137,10 @@ def _matched(query: Query[Array], i: int, cells: Bools, settings: FillSettings) 
     coarse: Match | None = matches[i]
     if coarse is None:
         expected = None if query.expected is None else query.expected[i]
-        return coherent_match(features, cells, expected, settings.bonus, settings.seed)
+        around = _beside(query.picture[i], cells, settings.colour) if settings.colour else None
+        return coherent_match(features, cells, expected, settings.bonus, settings.seed, around)
     return carried_match(coarse, features, cells, len(cells) // before)
+
+
+def _beside(picture: Array, cells: Bools, cost: float) -> Beside:
+    return beside(images.resize(picture[None], len(cells))[0], cells, cost)

@@ -139,7 +139,9 @@ class Feature2ImageStage(Stage):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Swap as inference will."""
         query = self.query
-        settings = FillSettings(matching=query.matching, bonus=query.bonus, tone=query.tone)
+        settings = FillSettings(
+            matching=query.matching, bonus=query.bonus, colour=query.colour, tone=query.tone
+        )
         side, known = truth.shape[2], torch.where(hole, 0.0, truth)
         if settings.matching == "coherent":
             pieces = carry_pieces(engine, known, hole, self._scales(side), settings)
