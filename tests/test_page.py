@@ -364,21 +364,3 @@ def test_style_is_transferred_and_becomes_a_version(page: "Page") -> None:
     outside = ~box(40, 40, 120, 120)
     assert (painted[outside] == scene()[outside]).all()
     assert (painted[~outside] != scene()[~outside]).any()
-
-
-def test_results_of_all_pictures_are_kept_and_gone_on_from(page: "Page") -> None:
-    from playwright.sync_api import expect
-
-    for name in ("photo.png", "other.png"):
-        open_picture(page, encoded(scene()), name)
-        brush(page, *STROKE)
-        fill(page)
-    page.get_by_role("tab", name="Results").click()
-    cards = page.get_by_role("tabpanel", name="Results").get_by_role("listitem")
-    expect(cards).to_have_count(2)
-    expect(cards.first).to_contain_text("other-filled-1.png")
-    assert saved(page, "Download photo-filled-1.png")[0] == "photo-filled-1.png"
-    cards.last.get_by_role("button", name="Go on", exact=True).click()
-    expect(page.locator("#picture")).to_have_attribute("alt", "photo.png")
-    expect(versions(page)).to_have_count(2)
-    expect(versions(page).nth(1)).to_have_attribute("aria-current", "true")

@@ -7,6 +7,7 @@ import { Compare } from "./compare.js";
 import { showValues, zoomButtons } from "./controls.js";
 import { button, find } from "./dom.js";
 import { Filling } from "./filling.js";
+import { Folder } from "./folder.js";
 import { History } from "./history.js";
 import { Keyboard } from "./keyboard.js";
 import { Marking } from "./marking.js";
@@ -38,6 +39,7 @@ new History(stage, session, work);
 new Marking(stage, work);
 new Filling(stage, session, work, catalogue);
 new Results(session, tabs, work);
+const folder = new Folder(session, tabs, work, compare);
 new Pointer(stage, tools);
 new Keyboard(stage, tools);
 
@@ -46,7 +48,7 @@ session.addEventListener("change", () => {
   if (!current) return;
   find("empty", HTMLElement).hidden = true;
   stage.show(current.picture);
-  find("outcome", HTMLElement).hidden = !current.made;
+  find("outcome", HTMLElement).hidden = !current.root;
   find("outcome-note", HTMLElement).textContent = current.made
     ? "In the format of your photograph, at full size, with its metadata."
     : "";
@@ -60,7 +62,8 @@ work.addEventListener("change", () => {
 const open = opener(session, catalogue, work);
 /** @param {File[]} files */
 const take = (files) => {
-  if (tabs.shown === "style" && session.current) void styling.add(files);
+  if (tabs.shown === "results") folder.show(files);
+  else if (tabs.shown === "style" && session.current) void styling.add(files);
   else void open(files[0]);
 };
 receive(take);
@@ -72,7 +75,7 @@ chooser(["style-add"], "style-file", (files) => void styling.add(files));
 const loadMask = maskLoader(stage, work);
 chooser(["mask-load"], "mask-file", ([file]) => void loadMask(file));
 
-const save = () => session.current?.made && saveVersion(session.current);
+const save = () => session.current?.root && saveVersion(session.current);
 button("download").addEventListener("click", save);
 const help = find("help", HTMLDialogElement);
 button("help-open").addEventListener("click", () => help.showModal());

@@ -6,7 +6,7 @@ import { named } from "./picture.js";
 /** @typedef {import("./picture.js").Picture} Picture */
 /** @typedef {{method: string, note: string, seconds: number}} Made how, for people */
 /** @typedef {{picture: Picture, parent: Version | null, root: Version | null, hole: Hole | null,
- *   made: Made | null, title: string, saved: boolean}} Version `hole`: what was filled;
+ *   made: Made | null, title: string, saved: boolean}} Version `hole`: what was filled; `made`: here;
  *   `root`: what was opened, null if it is that itself */
 
 /** Emits "change". */
@@ -19,22 +19,22 @@ export class Session extends EventTarget {
     this.current = null;
     /** @type {Version[]} of all pictures */
     this.results = [];
+    /** @type {Version[]} that were opened together with what they were made of */
+    this.given = [];
     /** @type {Version[]} that undo has left */
     this.ahead = [];
   }
 
   /** Begin with a picture from outside. @param {Picture} picture */
   open(picture) {
-    const version = {
-      picture,
-      parent: null,
-      root: null,
-      hole: null,
-      made: null,
-      title: "Original",
-      saved: true,
-    };
-    this.versions = [version];
+    this.go(fromOutside(picture, null));
+  }
+
+  /** Begin with a picture and what was made of it elsewhere.
+   * @param {Picture} original @param {Picture} result */
+  openBoth(original, result) {
+    const version = fromOutside(result, fromOutside(original, null));
+    this.given.push(version);
     this.go(version);
   }
 
@@ -59,7 +59,7 @@ export class Session extends EventTarget {
 
   /** @param {Version} root @returns {Version[]} */
   family(root) {
-    return [root, ...this.results.filter((version) => version.root === root)];
+    return [root, ...[...this.given, ...this.results].filter((version) => version.root === root)];
   }
 
   /** Go back to what the current version was made of. @returns {Version | null} what was left */
@@ -78,9 +78,15 @@ export class Session extends EventTarget {
   }
 }
 
+/** @param {Picture} picture @param {Version | null} root @returns {Version} */
+function fromOutside(picture, root) {
+  const title = root ? "Result" : "Original";
+  return { picture, parent: root, root, hole: null, made: null, title, saved: true };
+}
+
 /** @param {Version} version @returns {string} of the file it is saved as */
 export function fileName(version) {
-  return version.root
+  return version.root && version.made
     ? named(version.root.picture.name, `filled-${version.title}`)
     : version.picture.name;
 }
