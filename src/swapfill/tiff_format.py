@@ -65,7 +65,8 @@ class TiffSettings:
 
 def decode(data: bytes, name: str) -> tuple[Raster, Metadata, TiffSettings]:
     """Read a TIFF; raises `ImageError` for a damaged or too large one, or one of several pages."""
-    with one_line_errors(name), tifffile.TiffFile(io.BytesIO(data)) as file:
+    # The stream is closed because tifffile's pages, which know each other, would keep its memory.
+    with one_line_errors(name), io.BytesIO(data) as stream, tifffile.TiffFile(stream) as file:
         pages = [page for page in file.pages if not page.aspage().is_reduced]  # no thumbnails
         check_frames(name, len(pages), "pages")
         page = pages[0].aspage()

@@ -175,5 +175,7 @@ def with_tags(plain: bytes, tags: Iterable[Tag]) -> bytes:
     own = {code: tag for code, tag in read_tags(plain).items() if code in LAYOUT}
     merged = own | {tag.code: tag for tag in tags}
     start = len(plain) + len(plain) % 2
-    body = plain[:4] + struct.pack("<I", start) + plain[8:] + b"\0" * (start - len(plain))
-    return body + write_directory(merged.values(), start)
+    padding, directory = b"\0" * (start - len(plain)), write_directory(merged.values(), start)
+    # In one go: of a large picture each copy counts.
+    parts = (plain[:4], struct.pack("<I", start), memoryview(plain)[8:], padding, directory)
+    return b"".join(parts)
