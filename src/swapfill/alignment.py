@@ -13,11 +13,11 @@ from torch import Tensor
 from swapfill.coherence import NEIGHBOURS, nearest, spans
 from swapfill.patch_swap import PATCH, Match
 
-_BAND = 4  # fine cells around the hole that a piece is compared with
-_REACH = 4  # steps that a piece may be moved by
+BAND = 4  # fine cells around the hole that a piece is compared with
+REACH = 4  # steps that a piece may be moved by
 _TOGETHER = 0.3  # what two neighbouring queries of one piece gain by moving alike, in cosine
-_STAY = 0.002  # what each cell of a move costs: ties do not move
-_UNKNOWN = 0.5  # taken for the cosine where a piece leaves the picture or runs into the hole
+STAY = 0.002  # what each cell of a move costs: ties do not move
+UNKNOWN = 0.5  # taken for the cosine where a piece leaves the picture or runs into the hole
 _SWEEPS = 20  # as far as a move travels into the hole, in coarse queries
 
 
@@ -45,13 +45,13 @@ def align(coarse: Match, features: Tensor, hole: Tensor, factor: int) -> Tensor:
     rim = _rim_of(coarse, hole, factor)
     # A row each: a cell's channels lie together, and taking cells is four times as fast.
     unit = F.normalize(features.float(), dim=0).flatten(1).T.contiguous()
-    step = max(1, factor // _REACH)
+    step = max(1, factor // REACH)
     while step:
-        reach = torch.arange(-_REACH, _REACH + 1, device=hole.device) * step
+        reach = torch.arange(-REACH, REACH + 1, device=hole.device) * step
         moves = torch.cartesian_prod(reach, reach)
-        gain = _gain(rim, pieces + moved, unit, hole, moves) - _STAY * moves.float().norm(dim=1)
-        moved += moves[_agreed(coarse.query, pieces, gain)]
-        step //= _REACH
+        gain = _gain(rim, pieces + moved, unit, hole, moves) - STAY * moves.float().norm(dim=1)
+        moved += moves[agreed(coarse.query, pieces, gain)]
+        step //= REACH
     return moved
 
 
@@ -61,7 +61,7 @@ class _Rim(NamedTuple):
 
 
 def _rim_of(coarse: Match, hole: Tensor, factor: int) -> _Rim:
-    grown = F.max_pool2d(hole.float()[None], 2 * _BAND + 1, stride=1, padding=_BAND)[0] > 0
+    grown = F.max_pool2d(hole.float()[None], 2 * BAND + 1, stride=1, padding=BAND)[0] > 0
     cells = (grown & ~hole)[0].nonzero()
     centres = (coarse.query + PATCH / 2) * factor
     return _Rim(cells, nearest(cells + 0.5, centres))
@@ -90,11 +90,11 @@ def _gain(rim: _Rim, offset: Tensor, unit: Tensor, hole: Tensor, moves: Tensor) 
         held = there.clamp(min=0).minimum(last)
         known = (held == there).all(dim=1) & ~hole[0, held[:, 0], held[:, 1]]
         cosine = (wanted * unit[held[:, 0] * width + held[:, 1]]).sum(dim=1)
-        gain[:, i].index_add_(0, nearest, torch.where(known, cosine, _UNKNOWN))
+        gain[:, i].index_add_(0, nearest, torch.where(known, cosine, UNKNOWN))
     return gain / torch.bincount(nearest, minlength=len(offset)).clamp(min=1)[:, None]
 
 
-def _agreed(query: Tensor, pieces: Tensor, gain: Tensor) -> Tensor:
+def agreed(query: Tensor, pieces: Tensor, gain: Tensor) -> Tensor:
     """Choose each query's move, an index: [N]. Neighbours of equal `pieces` hear each other."""
     low, high = query.amin(dim=0), query.amax(dim=0)
     height, width = (int(n) for n in high - low + 1)

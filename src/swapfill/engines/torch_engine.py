@@ -18,6 +18,8 @@ from swapfill.architectures import (
     build_image2feature,
 )
 from swapfill.bundle import SHARED, Bundle
+from swapfill.coherent_maps import swap_maps_coherently
+from swapfill.colours import beside
 from swapfill.config import COARSEST, FillSettings
 from swapfill.devices import choose_device
 from swapfill.encoder import build_encoder
@@ -196,21 +198,26 @@ class TorchEngine:
 def _swap_coherently(
     query: Query[Tensor], cells: Tensor, values: Tensor, settings: FillSettings
 ) -> tuple[Tensor, Any]:
-    """Swap map by map; what is matched is kept with the side it was matched at."""
-    side = cells.shape[2]
+    """Swap each map; what is matched is kept with the side it was matched at."""
+    side, batch = cells.shape[2], range(len(cells))
     before, matches = query.matched or (side, [None] * len(cells))
+    around = None
+    if settings.colour and query.matched is None:
+        colours = F.interpolate(query.picture, size=(side, side), mode="area")
+        around = [beside(colours[i], cells[i], settings.colour) for i in batch]
+    asked = (side // before, settings.bonus)
+    if cells.is_cuda:  # all maps at once
+        features, expected = query.features, query.expected
+        together, each = swap_maps_coherently(
+            features, cells, expected, matches, *asked, values, settings.seed, around
+        )
+        return together, (side, each)
     swapped, found = [], []
-    for i, coarse in enumerate(matches):
+    for i in batch:
         expected = None if query.expected is None else query.expected[i]
         one, its = swap_coherently(
-            query.features[i],
-            cells[i],
-            expected,
-            coarse,
-            side // before,
-            settings.bonus,
-            values[i],
-            settings.seed,
+            *(query.features[i], cells[i], expected, matches[i], *asked, values[i], settings.seed),
+            beside=None if around is None else around[i],
         )
         swapped.append(one)
         found.append(its)

@@ -1,0 +1,214 @@
+"""Coherent matching of all maps of a batch at once: what `matching.swap_coherently` does to each.
+
+On an accelerator a map takes thousands of small calls, and a wait for its answer at some dozens of
+them. Here the calls are as many for sixteen maps as for one, and a batch waits some ten times,
+marked "the host waits"; beside these `coherence.agree` waits three times for the size of its
+tables, and `alignment.agreed` twice.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from swapfill.carried_maps import align_maps, carry_maps, gathered
+from swapfill.coherence import Shortlist, agree
+from swapfill.colours import Beside
+from swapfill.fused_swap import paste_maps
+from swapfill.matching import LISTED, SWEEPS
+from swapfill.patch_swap import PATCH, Match, candidates
+from swapfill.variation import preference
+
+_BLOCK = 1 << 25  # products that are held at once: 128 MB
+
+
+class _Maps(NamedTuple):
+    """What is known of the holes of maps: which patches ask and answer, [B, h - 2, w - 2].
+
+    By map: how many ask, how many answer, and the box of those that ask: rows from the first to
+    before the last, columns likewise.
+    """
+
+    asked: Tensor
+    valid: Tensor
+    asking: list[int]
+    answering: list[int]
+    boxes: list[tuple[int, int, int, int]]
+
+
+def swap_maps_coherently(
+    features: Tensor,
+    hole: Tensor,
+    expected: Tensor | None,
+    coarse: Sequence[Match | None],
+    factor: int,
+    bonus: float,
+    values: Tensor,
+    seed: int = 0,
+    around: list[Beside] | None = None,
+) -> tuple[Tensor, list[Match | None]]:
+    """Swap maps by coherent or, above the coarsest scale, carried matches.
+
+    Args:
+        features: of the guess composited with the known pixels, [B, C, h, w].
+        hole: r, [B, 1, h, w], bool.
+        expected: expected unit features, [B, C, h, w]; the guess's own unless given.
+        coarse: what was matched on each map `factor` times as coarse; all None at the coarsest.
+        factor: fine cells a coarse cell spans.
+        bonus: of two neighbouring queries that agree, in units of cosine.
+        values: what is copied, [B, D, h, w].
+        seed: of another try; see `variation`.
+        around: of each map, colours that are compared as well at the coarsest scale.
+
+    Returns:
+        The values with their holes filled, and each map's matches: None without a hole.
+
+    Raises:
+        NoKnownPatchError: a map has a hole and no candidate.
+    """
+    maps = _maps_of(hole)
+    live = [i for i, asking in enumerate(maps.asking) if asking]
+    if len(live) < len(hole):
+        parts = (features, hole, expected, values)
+        return _swap_some(live, *parts, coarse, factor, bonus, seed, around)
+    query = maps.asked.nonzero()  # the host waits
+    known = [one for one in coarse if one is not None]
+    if known:
+        place, similarity = _carried(known, features, hole, maps, query, factor)
+    else:
+        unit = F.normalize(features.float(), dim=1)
+        asks = unit if expected is None else torch.where(hole, expected.float(), unit)
+        if around is not None:
+            asks = torch.cat([asks, torch.stack([one.asks for one in around])], dim=1)
+            unit = torch.cat([unit, torch.stack([one.keys for one in around])], dim=1)
+        place, similarity = _agreed(asks, unit, maps, query, bonus, seed)
+    places = torch.full_like(maps.asked, -1, dtype=torch.long)
+    places[query.unbind(dim=1)] = place[:, 0] * features.shape[3] + place[:, 1]
+    split = (one.split(maps.asking) for one in (query[:, 1:], place, similarity))
+    return paste_maps(values, hole, places), [Match(*one) for one in zip(*split, strict=True)]
+
+
+def _swap_some(
+    live: list[int],
+    features: Tensor,
+    hole: Tensor,
+    expected: Tensor | None,
+    values: Tensor,
+    coarse: Sequence[Match | None],
+    factor: int,
+    bonus: float,
+    seed: int,
+    around: list[Beside] | None,
+) -> tuple[Tensor, list[Match | None]]:
+    """Swap those maps that have a hole, and give the others as they are."""
+    matches: list[Match | None] = [None] * len(hole)
+    if not live:
+        return values, matches
+    some = torch.tensor(live, device=hole.device)
+    asks = None if expected is None else expected[some]
+    given = [coarse[i] for i in live]
+    colours = None if around is None else [around[i] for i in live]
+    swapped, found = swap_maps_coherently(
+        *(features[some], hole[some], asks, given, factor, bonus, values[some], seed, colours)
+    )
+    for i, one in zip(live, found, strict=True):
+        matches[i] = one
+    return values.index_copy(0, some, swapped), matches
+
+
+def _maps_of(hole: Tensor) -> _Maps:
+    asked = F.max_pool2d(hole.float(), PATCH, stride=1)[:, 0] > 0
+    ends = [asked.flatten(1).sum(dim=1)]
+    for axis in (2, 1):
+        there = asked.any(dim=axis).long()
+        ends += [there.argmax(dim=1), there.shape[1] - there.flip(1).argmax(dim=1)]
+    found = torch.stack(ends, dim=1).tolist()  # the host waits
+    of_all = asked[0].numel()
+    for one, (asking, *_) in zip(hole, found, strict=True):
+        if asking == of_all:
+            candidates(one)  # refuses it
+    asking = [one[0] for one in found]
+    boxes = [(one[1], one[2], one[3], one[4]) for one in found]
+    return _Maps(asked, ~asked, asking, [of_all - one for one in asking], boxes)
+
+
+def _carried(
+    coarse: list[Match], features: Tensor, hole: Tensor, maps: _Maps, query: Tensor, factor: int
+) -> tuple[Tensor, Tensor]:
+    height = hole.shape[2] // factor
+    before = gathered(coarse, height)
+    moved = align_maps(before, features, hole, factor)
+    place = carry_maps(before, query, factor, maps.valid, moved, height)
+    return place, features.new_ones(len(query), dtype=torch.float32)
+
+
+def _agreed(
+    asks: Tensor, unit: Tensor, maps: _Maps, query: Tensor, bonus: float, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Choose candidates, [N, 2] in cells of their maps, with their similarities, [N]."""
+    height, width = unit.shape[2], maps.valid.shape[2]
+    listed = _listed(asks, unit, maps, query, _gain(maps.valid, seed))
+    below = query[:, 0] * height
+    tall = torch.stack([below + query[:, 1], query[:, 2]], dim=1)
+    places = listed.indices + (below * width)[:, None]
+    index = agree(Shortlist(tall, places, listed.values, width), bonus, SWEEPS)
+    similarity = torch.where(places == index[:, None], listed.values, 0).sum(dim=1)
+    index = index - below * width
+    return torch.stack([index // width, index % width], dim=1), similarity
+
+
+def _gain(valid: Tensor, seed: int) -> Tensor:
+    """Give what each candidate gains, nine times, and no other patch ever: [B, h - 2, w - 2]."""
+    gain = torch.zeros_like(valid, dtype=torch.float32)
+    preferred = preference(seed, *valid.shape[1:])
+    if preferred is not None:
+        gain += PATCH**2 * torch.from_numpy(preferred).to(gain)
+    return gain.masked_fill_(~valid, -1e30)
+
+
+class _Listed(NamedTuple):
+    """The best candidates of each query, rising by place: [N, K] of their own map."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _listed(asks: Tensor, unit: Tensor, maps: _Maps, query: Tensor, gain: Tensor) -> _Listed:
+    """List candidates of all queries, as `matching.shortlist` does for one map.
+
+    Maps with fewer candidates than are listed list some that are none, at the end of their scores.
+    """
+    count = min(LISTED, max(maps.answering))
+    found = []
+    for i, its in enumerate(query.split(maps.asking)):
+        top, bottom, left, right = maps.boxes[i]
+        part = asks[i, :, top : bottom + PATCH - 1, left : right + PATCH - 1]
+        best = [
+            (products + gain[i]).flatten(2).topk(count)
+            for products in _products(part, unit[i])  # [rows, columns, h - 2, w - 2]
+        ]
+        inside = (its[:, 1] - top) * (right - left) + its[:, 2] - left
+        values, indices = (
+            torch.cat([one[kind] for one in best]).flatten(0, 1)[inside] for kind in (0, 1)
+        )
+        indices, order = indices.sort(dim=1)
+        found.append((values.gather(1, order) / PATCH**2, indices))
+    return _Listed(*(torch.cat(kind) for kind in zip(*found, strict=True)))
+
+
+def _products(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
+    """Give what `patch_swap.product_rows` gives, as many rows at once as fit into a block."""
+    table, across = keys.flatten(1), part.shape[2]
+    step = max(1, _BLOCK // (across * table.shape[1]) - PATCH + 1)
+    for top in range(0, part.shape[1] - PATCH + 1, step):
+        cells = part[:, top : top + step + PATCH - 1]
+        with torch.autocast(part.device.type, enabled=False):  # bf16 loses up to 6e-3 of cosine
+            gram = cells.flatten(1).T @ table
+        gram = gram.view(-1, across, *keys.shape[1:])
+        row = gram[:, :-2, :, :-2] + gram[:, 1:-1, :, 1:-1]
+        row += gram[:, 2:, :, 2:]
+        product = row[:-2, :, :-2] + row[1:-1, :, 1:-1]
+        product += row[2:, :, 2:]
+        yield product
