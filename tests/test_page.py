@@ -132,6 +132,16 @@ def test_another_try_differs_by_its_seed_alone(page: "Page") -> None:
     assert page.evaluate("asked") == [{"method": "tiny", **more} for more in asked]
 
 
+def test_what_the_sliders_say_is_asked(page: "Page") -> None:
+    page.evaluate(LISTEN_FOR_JOBS)
+    open_picture(page, encoded(scene()))
+    brush(page, *STROKE)
+    page.get_by_label("Feather").fill("12")
+    page.get_by_label("Refining passes").fill("2")
+    fill(page)
+    assert page.evaluate("asked") == [{"method": "tiny", "feather": "12", "refine": "2"}]
+
+
 def test_what_has_one_answer_is_not_tried_again(page: "Page") -> None:
     from playwright.sync_api import expect
 

@@ -82,6 +82,8 @@ def test_a_folder_is_shown_beside_its_originals_and_nothing_is_sent(
     show(page, "#originals-files", originals)
     says(page, "4 pictures, 3 with the original.")
     expect(cards(page).locator("img")).to_have_count(7)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
     cards(page).nth(2).get_by_role("button", name="Compare b/a2.png").click()
     expect(page.get_by_role("slider", name="Before and after")).to_be_focused()
     pixel = """id => {

@@ -1,3 +1,4 @@
+import hmac
 import socket
 import sys
 import threading
@@ -41,6 +42,20 @@ def test_without_the_token_nothing_is_told(
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.json()["type"] == "urn:swapfill:unauthorized"
     assert "secret" not in answer.text
+
+
+def test_a_token_is_compared_in_constant_time(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[bytes, ...]] = []
+
+    def differ(*both: bytes) -> bool:
+        compared.append(both)
+        return False
+
+    monkeypatch.setattr(hmac, "compare_digest", differ)
+    assert client.get("/v1/models", headers=SECRET).status_code == 401
+    assert compared == [(b"secret", b"secret")]
 
 
 def test_with_the_token_all_is_told_and_without_it_the_page_and_health(client: TestClient) -> None:
