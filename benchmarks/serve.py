@@ -1,7 +1,7 @@
 """The server under load: many clients at once, some of them with bad input; every answer checked.
 
     python benchmarks/serve.py                          # 64 clients for 60 seconds
-    python benchmarks/serve.py --seconds 20 --clients 16 --workers 4
+    python benchmarks/serve.py --seconds 10 --clients 16
 
 A server is started on a free port of this machine, in a process of its own. What it answers has to
 be, byte for byte, what the library makes of the same picture, and a 4xx for what is bad. Beside it:
@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import io
 import json
-import random
 import re
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count, cycle
 from typing import IO, Any
 
 import httpx2
@@ -34,7 +34,7 @@ from swapfill.inpainter import Inpainter
 
 _SIZES = [(128, 128), (200, 150), (256, 256), (320, 240), (400, 300), (512, 384), (640, 480)]
 _FORMATS = ["PNG", "JPEG", "WEBP"]
-_BAD_SHARE = 0.05
+_BAD = 20  # each so many'th request is bad: 5 %
 _UPLOAD = 4  # MiB of a body
 _MOST_GROWTH = 1.1  # of resident memory, from the first half of the run to the second
 
@@ -135,12 +135,20 @@ def _read(file: IO[str]) -> str:
     return file.read()
 
 
-async def client(http: httpx2.AsyncClient, cases: list[Case], end: float, outcome: Outcome) -> None:
+def in_turn(cases: list[Case]) -> Iterator[Case]:
+    """Give requests without end: of every size in turn, and between them of every fault in turn."""
+    good = cycle(case for case in cases if case.status == 200)
+    bad = cycle(case for case in cases if case.status != 200)
+    for number in count():
+        yield next(bad if number % _BAD == _BAD // 2 else good)
+
+
+async def client(
+    http: httpx2.AsyncClient, asked: Iterator[Case], end: float, outcome: Outcome
+) -> None:
     """Ask until the end, one request after the other."""
-    while time.perf_counter() < end:
-        is_bad = random.random() < _BAD_SHARE
-        case = random.choice([case for case in cases if (case.status != 200) == is_bad])
-        start = time.perf_counter()
+    while (start := time.perf_counter()) < end:
+        case = next(asked)
         answer = await http.post("/v1/inpaint", files=case.files, data=case.options)
         outcome.statuses[answer.status_code] += 1
         if answer.status_code == 429:
@@ -172,7 +180,8 @@ async def load(address: str, cases: list[Case], clients: int, seconds: float) ->
             await http.post("/v1/inpaint", files=case.files, data=case.options)
         start = time.perf_counter()
         watching = asyncio.create_task(watch(http, outcome))
-        asking = (client(http, cases, start + seconds, outcome) for _ in range(clients))
+        asked = in_turn(cases)
+        asking = (client(http, asked, start + seconds, outcome) for _ in range(clients))
         await asyncio.gather(*asking)
         outcome.elapsed = time.perf_counter() - start
         watching.cancel()
@@ -204,7 +213,6 @@ def main() -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, default=4)
     asked = parser.parse_args()
-    random.seed(0)
     painter = Inpainter.load(asked.model, device=asked.device)
     good, alone = good_cases(painter)
     options = [f"--model={asked.model}", f"--device={asked.device}", f"--workers={asked.workers}"]
