@@ -51,7 +51,7 @@ ROWS = (
     Row("relu2-1", "relu2-1", layer="relu2_1"),
     Row("relu4-1", "relu4-1", layer="relu4_1"),
     Row("resnet", "resnet"),
-    Row("context-encoder", "context-encoder"),
+    Row("initialiser", "context-encoder"),  # a row of its method's name would want a run
     Row("predictions", "predictions"),
     Row("mixture", "mixture"),
     Row("iterated-once", "truth", refine=1),

@@ -11,6 +11,7 @@ import torch
 
 from swapfill.encoder import VGG19
 from swapfill.errors import BundleError
+from swapfill.evaluation.methods import METHODS
 from swapfill.networks import initialise
 from swapfill.training.settings import TrainSettings
 from swapfill.weights import read_tensors, save_from
@@ -51,6 +52,7 @@ def runs(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_every_ablation_is_a_row(script: ModuleType) -> None:
     files = {path.stem.removeprefix("ablation-") for path in ROOT.glob("configs/ablation-*.toml")}
     assert files == {row.config for row in script.ROWS}
+    assert not {row.name for row in script.ROWS} & set(METHODS)  # a row's folder is a bundle
 
 
 def test_all_rows_have_one_budget_and_one_rate(runs: list[Any]) -> None:
@@ -75,7 +77,7 @@ def test_what_rows_share_is_trained_once(runs: list[Any]) -> None:
         "relu4-1-1-image2feature",
         "relu4-1-2-feature2image",
         "resnet-2-feature2image",
-        "context-encoder-1-image2feature",
+        "initialiser-1-image2feature",
         "predictions-2-feature2image",
         "mixture-2-feature2image",
         "mixture-3-feature2image",
