@@ -5,11 +5,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from drawn_pictures import tree_of
 from swapfill import bundle
 from swapfill.cli import main
 
@@ -88,33 +92,76 @@ def test_links_lead_somewhere(page: str) -> None:
     assert missing == []
 
 
-def test_the_command_for_many_pictures_works(beside_a_photo: Path) -> None:
-    for folder, file in (("photos/a", "photo.jpg"), ("masks/a", "mask.png")):
-        (beside_a_photo / folder).mkdir(parents=True)
-        name = "b" + Path(file).suffix
-        shutil.copy(beside_a_photo / file, beside_a_photo / folder / name)
-    (command,) = (block for block in blocks("sh") if block.endswith("masks -o filled\n"))
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the README says that the commands may be given, the scan small."""
+    folder = tmp_path_factory.mktemp("inputs")
+    draw = [sys.executable, str(ROOT / "benchmarks" / "inputs.py"), str(folder), "--scan", "300"]
+    subprocess.run(draw, check=True)
+    return folder
+
+
+@pytest.fixture
+def beside_inputs(drawn: Path, beside_a_photo: Path) -> Path:
+    """A working folder with these, where the tiny bundle is the default one."""
+    shutil.copytree(drawn, beside_a_photo, dirs_exist_ok=True)
+    return beside_a_photo
+
+
+def run(ending: str, extras: str = "") -> None:
+    """Run the one command of the README that ends so, but for the installation before it."""
+    (block,) = (block for block in blocks("sh") if block.endswith(f"{ending}\n"))
+    install, _, command = block.rpartition(" && ")
+    assert install == (f".venv/bin/pip install '.[{extras}]'" if extras else "")
     program, *arguments = shlex.split(command)
     assert program == ".venv/bin/swapfill"
     assert main(arguments) == 0
-    with Image.open(beside_a_photo / "filled/a/b.jpg") as filled:
-        assert filled.size == (96, 80)
-    assert (beside_a_photo / "filled/report.json").exists()
 
 
-def test_the_commands_for_style_and_video_work(beside_a_photo: Path) -> None:
-    from video_files import pattern, write_clip
+def known_pixels_are_equal(before: Path, after: Path, mask: Path) -> None:
+    known = np.asarray(Image.open(mask)) < 128
+    old, new = (tifffile.imread(p) if p.suffix == ".tif" else read(p) for p in (before, after))
+    assert (old.shape, old.dtype) == (new.shape, new.dtype)
+    np.testing.assert_array_equal(old[known], new[known])
+    assert not np.array_equal(old[~known], new[~known])
 
-    shutil.copy("photo.jpg", "painting.jpg")
-    (style,) = (block for block in blocks("sh") if "swapfill style" in block)
-    install, command = style.split(" && ")
-    assert install == ".venv/bin/pip install '.[torch]'"
-    assert main(shlex.split(command)[1:]) == 0
-    with Image.open("painted.jpg") as painted, Image.open("photo.jpg") as photo:
-        assert painted.size == photo.size
-    write_clip(Path("clip.mp4"), pattern(2, 80, 96), codec="libx264")
-    (video,) = (block for block in blocks("sh") if "swapfill video" in block)
-    install, command = video.split(" && ")
-    assert install == ".venv/bin/pip install '.[torch,video]'"
-    assert main(shlex.split(command)[1:]) == 0
-    assert Path("filled.mp4").stat().st_size > 0
+
+def read(path: Path) -> Any:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_the_command_for_many_pictures_works(beside_inputs: Path) -> None:
+    run("masks -o filled")
+    assert tree_of(Path("filled")) == tree_of(Path("photos"))
+    assert Path("filled/report.json").exists()
+    for name in ("model", "flag"):
+        photo, result = (Path(part) / f"shuttle/{name}.png" for part in ("photos", "filled"))
+        known_pixels_are_equal(photo, result, Path(f"masks/shuttle/{name}.png"))
+
+
+def test_the_command_for_large_pictures_works(beside_inputs: Path) -> None:
+    run("scan.tif dust.png -o restored.tif")
+    assert tifffile.imread("restored.tif").dtype == np.uint16
+    known_pixels_are_equal(Path("scan.tif"), Path("restored.tif"), Path("dust.png"))
+
+
+def test_the_command_for_style_works(beside_inputs: Path) -> None:
+    Image.open("photo.jpg").resize((90, 80)).save("photo.jpg")
+    run("painting.jpg -o painted.jpg", "torch")
+    assert read(Path("painted.jpg")).shape == (80, 90, 3)
+
+
+def test_the_command_for_video_works(beside_inputs: Path) -> None:
+    run("clip.mp4 clip-masks -o filled.mp4", "torch,video")
+    with av.open("filled.mp4") as after, av.open("clip.mp4") as before:
+        assert after.streams.video[0].frames == before.streams.video[0].frames == 12
+
+
+@pytest.mark.parametrize("section", ["Many pictures", "Large pictures", "Style", "Video"])
+def test_every_verb_has_a_picture_that_it_made_of_less_than_200_kb(section: str) -> None:
+    text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    (picture,) = re.findall(r"!\[[^]]+\]\((docs/images/[a-z]+\.jpg)\)", text)
+    assert (ROOT / picture).stat().st_size < 200_000
+    made = (ROOT / "benchmarks" / "pictures.py").read_text()
+    assert f'"{Path(picture).name}"' in made
