@@ -7,7 +7,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import inputs
@@ -24,7 +24,7 @@ def swapfill(*arguments: str | Path) -> None:
     subprocess.run([sys.executable, "-m", "swapfill", *arguments], check=True)
 
 
-def sheet(rows: list[list[Image.Image]], name: str) -> None:
+def sheet(rows: Sequence[Sequence[Image.Image]], name: str) -> None:
     """Put pictures side by side, and save them."""
     whole = Image.new("RGB", (max(len(row) for row in rows) * _SIDE, len(rows) * _SIDE))
     for down, row in enumerate(rows):
@@ -92,7 +92,10 @@ def video(folder: Path) -> None:
     rows = []
     for clip in ("clip.mp4", "filled.mp4"):
         with av.open(str(folder / clip)) as container:
-            frames = [frame.to_image() for frame in container.decode(video=0)]
+            frames = [
+                Image.fromarray(frame.to_ndarray(format="rgb24"))
+                for frame in container.decode(video=0)
+            ]
         rows.append(frames[::3])
     sheet(rows, "video.jpg")
 

@@ -1,6 +1,7 @@
 """`swapfill inpaint` with folders; with one picture it is tested in `test_cli`."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -118,3 +119,4 @@ def test_the_bar_shows_pictures_a_second_and_the_time_left(
     assert "filling photos" in text
     assert "8/40" in text
     assert "pictures/s" in text
+    assert re.search(r"\d:\d\d:\d\d", text)

@@ -123,11 +123,19 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.glob("out*"))
 
 
-def test_a_style_smaller_than_a_patch_leaves_nothing(
-    photo: Path, tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_style_smaller_than_a_patch_is_one_line_and_leaves_nothing(
+    photo: Path,
+    tmp_path: Path,
+    tiny_bundle: Path,
+    capsys: pytest.CaptureFixture[str],
+    folder: bool,
 ) -> None:
-    output = tmp_path / "out.png"
-    asked = ["style", str(photo), _style(tmp_path, 10), "-o", str(output)]
-    assert main([*asked, "--model", str(tiny_bundle)]) == 2
-    assert "is 10 x 10 pixels" in capsys.readouterr().err
+    contents, output = tmp_path / "contents", tmp_path / "out.png"
+    contents.mkdir()
+    content = photo.rename(contents / "photo.png")
+    asked = ["style", str(contents if folder else content), _style(tmp_path, 11)]
+    assert main([*asked, "-o", str(output), "--model", str(tiny_bundle)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "style.png: is 11 x 11 pixels, want a style of at least 12 x 12" in line
     assert not output.exists()

@@ -1,11 +1,13 @@
 import json
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from rich.console import Console
 
 from swapfill.cli import main
-from video_files import pattern, square_hole, write_clip, write_mask, write_picture
+from video_files import pattern, sing, square_hole, write_clip, write_mask, write_picture
 
 
 def test_a_clip_is_filled_and_told_as_json(
@@ -24,30 +26,67 @@ def test_a_clip_is_filled_and_told_as_json(
     assert said.err.splitlines()[-1].endswith("1 of 3 frames could not be decoded")
 
 
+@pytest.fixture
+def inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with clips, frames and masks, good ones and bad ones."""
+    monkeypatch.chdir(tmp_path)
+    frames, hole = pattern(2), square_hole()
+    write_clip(Path("in.mkv"), frames)
+    write_clip(Path("short.mkv"), frames[:1], form="gray")
+    write_clip(Path("broken.mov"), frames[:1], codec="png", form="rgb24", damaged=0)
+    with av.open("sound.mkv", "w") as container:
+        sing(container, container.add_stream("pcm_s16le", rate=8000), 0.2)
+    Path("text.mp4").write_text("no clip at all")
+    for i, pixels in enumerate(frames):
+        write_picture(Path("frames") / f"{i}.png", pixels)
+    Path("damaged").mkdir()
+    Path("damaged/0.png").write_text("no picture")
+    Path("empty").mkdir()
+    write_mask(Path("m.png"), hole)
+    write_mask(Path("full.png"), np.ones_like(hole))
+    write_mask(Path("small.png"), square_hole(32, 32))
+    write_mask(Path("few") / "0.png", hole)
+    return tmp_path
+
+
 @pytest.mark.parametrize(
-    ("options", "line"),
+    ("asked", "line"),
     [
-        (["-o", "out.xyz"], "names no clip"),
-        (["-o", "out.mkv", "--option", "preset"], "want name=value"),
-        (["-o", "out.mkv", "--codec", "h266"], "codec 'h266' is not there"),
+        ("in.mkv m.png -o out.xyz", "names no clip"),
+        ("in.mkv m.png -o out.mkv --option preset", "want name=value"),
+        ("in.mkv m.png -o out.mkv --codec h266", "codec 'h266' is not there"),
+        ("in.mkv m.png -o out.webm --codec libx264", "webm"),
+        ("in.mkv m.png -o no/out.mkv", "there is no folder no"),
+        ("in.mkv m.png -o in.mkv", "is the input in.mkv itself"),
+        ("in.mkv few -o out.mkv", "few: holds 1 masks, want one for each frame"),
+        ("in.mkv short.mkv -o out.mkv", "short.mkv: has 1 frames, want one for each"),
+        ("in.mkv sound.mkv -o out.mkv", "sound.mkv: has no video stream"),
+        ("in.mkv empty -o out.mkv", "empty: holds no picture"),
+        ("in.mkv small.png -o out.mkv", "small.png: is 32 x 32"),
+        ("in.mkv full.png -o out.mkv", "covers all 64 x 64"),
+        ("in.mkv none.png -o out.mkv", "none.png: there is no such file"),
+        ("sound.mkv m.png -o out.mkv", "sound.mkv: has no video stream, want a clip"),
+        ("text.mp4 m.png -o out.mp4", "text.mp4: is not a clip"),
+        ("broken.mov m.png -o out.mov", "broken.mov: has no frame that can be decoded"),
+        ("none.mp4 m.png -o out.mp4", "none.mp4: there is no such file"),
+        ("frames few -o out", "few: holds 1 masks, want one for each of 2 frames"),
+        ("frames small.png -o out", "small.png: is 32 x 32"),
+        ("frames m.png -o frames", "is the input frames itself"),
+        ("frames m.png -o no/out", "no/out: cannot be made"),
+        ("damaged m.png -o out", "damaged: has no picture that can be decoded"),
+        ("empty m.png -o out", "empty: holds no picture, want the frames of a clip"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
-    options: list[str],
-    line: str,
-    tmp_path: Path,
-    tiny_bundle: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
+    inputs: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str], asked: str, line: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_clip(Path("in.mkv"), pattern(2))
-    write_mask(Path("m.png"), square_hole())
-    assert main(["video", "in.mkv", "m.png", *options, "--model", str(tiny_bundle)]) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert line in said[0]
-    assert {path.name for path in tmp_path.iterdir()} == {"in.mkv", "m.png"}
+    before = {path: path.is_file() and path.read_bytes() for path in inputs.rglob("*")}
+    assert main(["video", *asked.split(), "-q", "--model", str(tiny_bundle)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert line in said.err
+    assert {path: path.is_file() and path.read_bytes() for path in inputs.rglob("*")} == before
 
 
 def test_the_bar_shows_pictures_a_second_and_the_time_left(

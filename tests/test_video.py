@@ -1,15 +1,29 @@
 import os
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from drawn_pictures import DEEP, Drawn, draw_hole, kinds, samples_of, sizes, tree_of
+from swapfill.config import FillSettings
 from swapfill.errors import ConfigError, MaskError, OutputError, VideoError
 from swapfill.video import VideoInpainter
-from swapfill.video_fill import FrameFiller
-from video_files import packets, pattern, read_planes, square_hole, write_clip, write_mask
+from swapfill.video_fill import FrameFiller, VideoSettings
+from video_files import (
+    add_subtitles,
+    packets,
+    pattern,
+    read_planes,
+    square_hole,
+    write_clip,
+    write_mask,
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +64,76 @@ def test_known_samples_are_those_of_the_clip(
             assert np.array_equal(old[~uses], new[~uses])
 
 
+def _grey(clip: Path, masks: Path, output: Path, batch: int) -> int:
+    """Fill without networks, grey what is missing, and tell how many frames were written."""
+
+    def grey(self: FrameFiller, group: Any) -> Any:
+        return [np.full_like(window.incomplete, 0.5) for window in group]
+
+    painter = VideoInpainter(cast(Any, None), FillSettings(), VideoSettings(batch=batch))
+    with patch.object(FrameFiller, "_windows", grey):
+        return painter.fill_clip(clip, masks, output).frames
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    size=st.tuples(st.integers(8, 70), st.integers(8, 70)),  # FFV1 refuses some smaller ones
+    form=st.sampled_from(["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "gray"]),
+    holes=st.lists(kinds, min_size=1, max_size=4),
+    batch=st.integers(1, 3),
+    seed=st.integers(0, 9999),
+)
+def test_clips_of_any_size_form_and_hole_keep_every_known_sample(
+    size: tuple[int, int], form: str, holes: list[str], batch: int, seed: int
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = write_clip(folder / "in.mkv", pattern(len(holes), *size), form=form)
+        drawn = [draw_hole(kind, size, seed + i) for i, kind in enumerate(holes)]
+        for i, hole in enumerate(drawn):
+            write_mask(folder / "masks" / f"{i}.png", hole)
+        assert _grey(source, folder / "masks", folder / "out.mkv", batch) == len(holes)
+        before, after = read_planes(source), read_planes(folder / "out.mkv")
+    assert [at for at, _ in after] == [at for at, _ in before]
+    for hole, (_, old), (_, new) in zip(drawn, before, after, strict=True):
+        for one, other in zip(old, new, strict=True):
+            known = ~_touched(hole, one.shape)
+            np.testing.assert_array_equal(other[known], one[known])
+
+
+def _touched(hole: Any, shape: tuple[int, int]) -> Any:
+    """Tell which samples of a plane belong to a pixel of the hole, pixel by pixel."""
+    steps = [2 if count < full else 1 for full, count in zip(hole.shape, shape, strict=True)]
+    touched = np.zeros(shape, np.bool_)
+    for row, column in zip(*np.nonzero(hole), strict=True):
+        touched[row // steps[0], column // steps[1]] = True
+    return touched
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    size=sizes,
+    mode=st.sampled_from(["L", "LA", "P", "RGB", "RGBA", "I;16", DEEP]),
+    holes=st.lists(kinds, min_size=1, max_size=4),
+    batch=st.integers(1, 3),
+    seed=st.integers(0, 9999),
+)
+def test_frames_of_any_size_mode_and_hole_keep_their_names_and_all_that_is_known(
+    size: tuple[int, int], mode: str, holes: list[str], batch: int, seed: int
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        frames, masks, out = (Path(name) / part for part in ("frames", "masks", "out"))
+        drawn = [Drawn(f"{i:02} ä.png", mode, size, kind, seed + i) for i, kind in enumerate(holes)]
+        for picture in drawn:
+            picture.draw(frames, masks)
+        assert _grey(frames, masks, out, batch) == len(holes)
+        assert tree_of(out) == {picture.name for picture in drawn}
+        for picture in drawn:
+            (mode, old), (made, new) = (samples_of(p / picture.name) for p in (frames, out))
+            assert (made, new.shape, new.dtype) == (mode, old.shape, old.dtype)
+            np.testing.assert_array_equal(new[~picture.hole], old[~picture.hole])
+
+
 def test_times_sound_and_metadata_stay(
     painter: VideoInpainter, tmp_path: Path, still: Path
 ) -> None:
@@ -63,6 +147,15 @@ def test_times_sound_and_metadata_stay(
         assert after.metadata["title"] == "a test"
         old, new = (next(container.decode(video=0)) for container in (before, after))
         assert (new.color_range, new.colorspace) == (old.color_range, old.colorspace) == (2, 1)
+
+
+def test_subtitles_stay(painter: VideoInpainter, tmp_path: Path, still: Path) -> None:
+    plain, source, output = (tmp_path / f"{name}.mkv" for name in ("plain", "in", "out"))
+    write_clip(plain, pattern(3), sound=True)
+    add_subtitles(plain, source, "1\n00:00:00,010 --> 00:00:00,090\nHere it was.\n")
+    painter.fill_clip(source, still, output)
+    assert packets(output, "subtitle") == packets(source, "subtitle") != []
+    assert packets(output, "audio") == packets(source, "audio")
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
@@ -301,6 +394,11 @@ def test_a_folder_of_damaged_pictures_is_refused(
     (tmp_path / "frames" / "0.png").write_text("no picture")
     with pytest.raises(VideoError, match="frames: has no picture that can be decoded"):
         painter.fill_clip(tmp_path / "frames", still, tmp_path / "out")
+    assert _left(tmp_path) == {"frames", "mask.png"}
+    (tmp_path / "out").mkdir()  # one that was there stays
+    with pytest.raises(VideoError):
+        painter.fill_clip(tmp_path / "frames", still, tmp_path / "out")
+    assert (tmp_path / "out").is_dir()
 
 
 @pytest.mark.parametrize("kind", ["clip", "folder"])

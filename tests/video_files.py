@@ -112,6 +112,24 @@ def sing(container: Any, stream: Any, seconds: float) -> None:
     container.mux(stream.encode(None))
 
 
+def add_subtitles(clip: Path, output: Path, text: str) -> None:
+    """Copy a clip, with subtitles beside its streams; `text` is as in a .srt file."""
+    import av
+
+    words = clip.with_suffix(".srt")
+    words.write_text(text)
+    with av.open(str(clip)) as one, av.open(str(words)) as other, av.open(str(output), "w") as made:
+        sources = (one, other)
+        copies = {
+            old: made.add_stream_from_template(old) for source in sources for old in source.streams
+        }
+        for source in sources:
+            for packet in source.demux():
+                if packet.dts is not None:
+                    packet.stream = copies[packet.stream]
+                    made.mux(packet)
+
+
 def read_planes(path: Path) -> list[tuple[int, list[Pixels]]]:
     """Decode a clip: the time of each frame in 1/1000 s, and its samples, plane by plane."""
     import av

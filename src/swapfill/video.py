@@ -21,7 +21,7 @@ from swapfill.files import write_atomically
 from swapfill.video_clip import ClipFrames
 from swapfill.video_fill import FrameFiller, VideoSettings
 from swapfill.video_masks import Masks, open_masks
-from swapfill.video_pictures import PictureFrames, frames_in
+from swapfill.video_pictures import PictureFrames, folder_made, frames_in
 from swapfill.video_reader import ClipReader
 from swapfill.video_stages import Stages
 from swapfill.video_writer import ClipWriter, check_encoder, container_format
@@ -175,7 +175,8 @@ class _Run:
             raise OutputError(f"{output}: is the input {folder} itself, want another folder")
         files = frames_in(folder)
         self._expect(len(files), masks, mask)
-        self._stages.run(iter(PictureFrames(files, masks, self._fill, output)))
+        with folder_made(output):
+            self._stages.run(iter(PictureFrames(files, masks, self._fill, output)))
 
     def _expect(self, frames: int | None, masks: Masks, mask: Path) -> None:
         self._all = frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -33,6 +34,27 @@ def frames_in(folder: Path) -> list[Path]:
     return files
 
 
+@contextmanager
+def folder_made(folder: Path) -> Iterator[None]:
+    """Make a folder for a block; if that fails before anything is in the folder, it goes again.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    there = folder.exists()
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
+    try:
+        yield
+    except BaseException:
+        if not there:
+            with suppress(OSError):  # whole frames are in it
+                folder.rmdir()
+        raise
+
+
 class PictureFrames:
     """Reads pictures, and writes them filled into another folder.
 
@@ -40,10 +62,7 @@ class PictureFrames:
         files: the pictures, in order.
         masks: of them.
         how: whether masks are turned over, and grown.
-        output: the folder of the results; it is made.
-
-    Raises:
-        OutputError: it cannot be made.
+        output: the folder of the results; it is there.
     """
 
     def __init__(
@@ -51,10 +70,6 @@ class PictureFrames:
     ) -> None:
         self._files, self._masks, self._how, self._output = files, masks, how, output
         self._last: Photograph | None = None  # that was written
-        try:
-            output.mkdir(exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{output}: cannot be made: {error.strerror}") from error
 
     def __iter__(self) -> Iterator[Item]:
         """Read; a picture that is damaged counts as lost.
