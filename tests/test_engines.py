@@ -99,3 +99,11 @@ def test_weights_of_another_architecture_name_the_first_tensor(own_bundle: Path)
     write_sums(own_bundle)
     with pytest.raises(BundleError, match=r"encoder\.safetensors: tensor layers\.0\.weight is"):
         load_engine("torch", Bundle.open(own_bundle))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's compiler meets its own
+def test_a_compiled_network_gives_what_it_gave(tiny_bundle: Path, engine: TorchEngine) -> None:
+    compiled = TorchEngine.open(Bundle.open(tiny_bundle), "cpu", "fp32", compiled=True)
+    picture = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(compiled.encode(picture), engine.encode(picture))

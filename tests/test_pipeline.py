@@ -68,6 +68,18 @@ def test_a_batch_equals_one_by_one(engine: TorchEngine, matching: str) -> None:
         np.testing.assert_allclose(batch[i], alone[0], atol=1e-5)
 
 
+def test_maps_that_are_swapped_at_once_are_as_one_by_one(
+    engine: TorchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = [window(256, seed) for seed in (0, 20)]
+    pictures, holes = np.stack([one for one, _ in windows]), np.stack([one for _, one in windows])
+    settings = FillSettings(refine=1, scales=(128, 256))
+    alone = fill_windows(engine, pictures, holes, settings)
+    monkeypatch.setattr("swapfill.engines.torch_engine.at_once", lambda device: True)
+    together = fill_windows(engine, pictures, holes, settings)
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
 def test_twice_the_same_is_the_same_bits(engine: TorchEngine) -> None:
     picture, hole = window()
     one = fill_windows(engine, picture[None], hole[None], FillSettings())

@@ -38,6 +38,11 @@ class _Maps(NamedTuple):
     boxes: list[tuple[int, int, int, int]]
 
 
+def at_once(device: torch.device) -> bool:
+    """Tell whether the maps of a batch are better swapped together; a CPU's caches hold one."""
+    return device.type == "cuda"
+
+
 def swap_maps_coherently(
     features: Tensor,
     hole: Tensor,

@@ -18,7 +18,7 @@ from swapfill.architectures import (
     build_image2feature,
 )
 from swapfill.bundle import SHARED, Bundle
-from swapfill.coherent_maps import swap_maps_coherently
+from swapfill.coherent_maps import at_once, swap_maps_coherently
 from swapfill.colours import beside
 from swapfill.config import COARSEST, FillSettings
 from swapfill.devices import choose_device
@@ -206,7 +206,7 @@ def _swap_coherently(
         colours = F.interpolate(query.picture, size=(side, side), mode="area")
         around = [beside(colours[i], cells[i], settings.colour) for i in batch]
     asked = (side // before, settings.bonus)
-    if cells.is_cuda:  # all maps at once
+    if at_once(cells.device):
         features, expected = query.features, query.expected
         together, each = swap_maps_coherently(
             features, cells, expected, matches, *asked, values, settings.seed, around
