@@ -107,3 +107,21 @@ def test_a_compiled_network_gives_what_it_gave(tiny_bundle: Path, engine: TorchE
     compiled = TorchEngine.open(Bundle.open(tiny_bundle), "cpu", "fp32", compiled=True)
     picture = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(compiled.encode(picture), engine.encode(picture))
+
+
+@pytest.mark.parametrize(
+    ("about", "wanted"),
+    [
+        ("vendor_id : AuthenticAMD\nflags : avx512f avx512_bf16", torch.bfloat16),
+        ("vendor_id : GenuineIntel\nflags : avx512f avx512_bf16", torch.float32),
+        ("vendor_id : GenuineIntel\nflags : avx512_bf16 amx_bf16 amx_tile", torch.bfloat16),
+        ("vendor_id : AuthenticAMD\nflags : avx2", torch.float32),
+    ],
+)
+def test_bf16_is_chosen_where_it_is_faster(
+    monkeypatch: pytest.MonkeyPatch, about: str, wanted: torch.dtype
+) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr(Path, "read_text", lambda path: about)
+    assert choose_precision("auto", torch.device("cpu")) is wanted
+    assert choose_precision("fp32", torch.device("cpu")) is torch.float32

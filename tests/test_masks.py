@@ -15,6 +15,7 @@ from swapfill.masks import (
     components,
     feather_weight,
     grow,
+    holds_square,
     invert,
     squared_distance,
 )
@@ -168,3 +169,13 @@ def test_a_picture_of_36_megapixels_is_labelled_in_about_a_second() -> None:
     found = components(hole, 16)
     assert time.perf_counter() - start < 3
     assert len(found) == 30 * 30 + 1
+
+
+@given(small_holes, st.integers(1, 15))
+def test_a_square_that_a_hole_holds_is_missing_wholly(hole: Hole, side: int) -> None:
+    squares = (
+        hole[top : top + side, left : left + side]
+        for top in range(hole.shape[0] - side + 1)
+        for left in range(hole.shape[1] - side + 1)
+    )
+    assert holds_square(hole, side) == any(square.all() for square in squares)

@@ -83,6 +83,22 @@ def test_lists_are_those_of_torch(count: int) -> None:
     np.testing.assert_allclose(found.similarity, wanted.similarity.numpy(), atol=1e-5)
 
 
+def test_lists_on_a_large_map_are_those_of_torch() -> None:
+    missing = np.zeros((80, 80), bool)
+    missing[30:36, 5:75] = missing[10:70, 40:44] = True
+    own, expected = features(80), features(80, seed=1)
+    found = shortlist(expected, missing, own, 20)
+    wanted = matching.shortlist(theirs(expected), theirs(missing)[None], theirs(own), 20)
+    np.testing.assert_array_equal(found.query, wanted.query.numpy())
+    np.testing.assert_array_equal(found.places, wanted.places.numpy())
+    np.testing.assert_allclose(found.similarity, wanted.similarity.numpy(), atol=1e-5)
+    assert (np.diff(found.places) > 0).all()
+    assert not touching(missing).flat[found.places].any()
+    row, column = found.places // found.width, found.places % found.width
+    away = np.maximum(abs(row - found.query[:, :1]), abs(column - found.query[:, 1:]))
+    assert away.max() < 32 + 24
+
+
 def test_messages_are_those_of_torch_bit_for_bit() -> None:
     found = shortlist(features(20), hole(20, ragged=True), features(20, seed=1), 9)
     query, places, similarity = (theirs(part) for part in found[:3])

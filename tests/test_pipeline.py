@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,17 @@ from swapfill.config import FillSettings
 from swapfill.engines import load_engine
 from swapfill.engines.torch_engine import TorchEngine
 from swapfill.errors import NoKnownPatchError
-from swapfill.pipeline import Begun, Start, carry_pieces, fill_windows, ladder
+from swapfill.masks import Box
+from swapfill.pipeline import (
+    Begun,
+    Start,
+    boxes_around,
+    carry_pieces,
+    fill_windows,
+    is_thin,
+    ladder,
+    translate_pieces,
+)
 
 MATCHINGS = ("literal", "blurred", "coherent")
 
@@ -43,6 +55,61 @@ def test_coherent_matching_needs_the_scale_it_asks_at_and_the_last_alone() -> No
     assert ladder(256, FillSettings()) == (256,)
     assert ladder(128, FillSettings()) == (128,)
     assert ladder(512, FillSettings(scales=(128, 512))) == (128, 512)
+
+
+def test_a_thin_hole_is_matched_at_512() -> None:
+    assert ladder(2048, FillSettings(), thin=True) == (512, 2048)
+    assert ladder(512, FillSettings(), thin=True) == (512,)
+    assert ladder(256, FillSettings(), thin=True) == (256,)
+    assert ladder(512, FillSettings(scales=(128, 512)), thin=True) == (128, 512)
+    assert ladder(512, FillSettings(matching="literal"), thin=True) == (128, 256, 512)
+    hole = np.zeros((512, 512), bool)
+    hole[100:227, 50:400] = True
+    assert is_thin(hole)
+    hole[227] = True
+    assert not is_thin(hole)
+
+
+def test_each_window_of_a_batch_climbs_its_own_scales(engine: TorchEngine) -> None:
+    pictures = np.random.default_rng(3).random((3, 512, 512, 3), dtype=np.float32)
+    holes = np.zeros((3, 512, 512), bool)
+    holes[0, 200:230, 100:400] = holes[1, 100:300, 100:300] = holes[2, 200:230, 100:400] = True
+    together = fill_windows(engine, pictures, holes, FillSettings())
+    for picture, hole, filled in zip(pictures, holes, together, strict=True):
+        alone = fill_windows(engine, picture[None], hole[None], FillSettings())[0]
+        np.testing.assert_allclose(filled, alone, atol=2e-3)
+
+
+def test_the_translated_part_is_around_the_hole_a_margin_away() -> None:
+    holes = np.zeros((4, 512, 512), bool)
+    holes[0, 144:368, 144:368] = True  # the paper's: 224 and twice 16 are 256
+    holes[1, 0:10, 500:512] = True  # a corner
+    holes[2, 100:214, 3:509] = True  # wide: all columns
+    boxes = boxes_around(holes, 128)
+    assert boxes[0] == (128, 128, 384, 384)
+    assert boxes[1] == (0, 384, 128, 512)
+    assert boxes[2].left == 0
+    assert boxes[2].right == 512
+    assert boxes[2].height == 256
+    assert (boxes[3].height, boxes[3].width) == (128, 128)  # no hole: the least there is
+    for hole, box in zip(holes, boxes, strict=True):
+        assert all(number % 4 == 0 for number in box)
+        around = hole.copy()
+        around[box.slices] = False
+        assert not around.any()
+    assert boxes_around(holes, 512) == [(0, 0, 512, 512)] * 4  # an engine that wants all
+
+
+@pytest.mark.parametrize("first", range(0, 300, 7))
+@pytest.mark.parametrize("length", [1, 90, 97, 200])
+def test_a_translated_part_has_its_margin_wherever_the_hole_lies(first: int, length: int) -> None:
+    hole = np.zeros((1, 512, 512), bool)
+    hole[0, first : first + length, first : first + length] = True
+    (box,) = boxes_around(hole, 128)
+    assert 0 <= box.top <= max(first - 16, 0)
+    assert 512 >= box.bottom >= min(first + length + 16, 512)
+    assert box.height % 128 == 0
+    assert (box.left, box.right) == (box.top, box.bottom)
 
 
 @pytest.mark.parametrize("matching", MATCHINGS)
@@ -172,7 +239,10 @@ def test_guided_the_tone_is_the_guesss_before_the_translation_and_after() -> Non
     wanted = engine.composite(missing, wanted, plain.swapped.pixels)
     np.testing.assert_array_equal(toned.swapped.pixels.numpy(), wanted.numpy())
     filled = fill_windows(engine, known, hole[None], settings)  # and what was made of them, again
-    again = engine.align_tone(wanted.clamp(0.0025, 0.9975), plain.guess, 3.0)
+    (box,) = boxes_around(hole[None], engine.span(256))
+    translated = plain.guess.clone()
+    translated[:, :, *box.slices] = wanted[:, :, *box.slices].clamp(0.0025, 0.9975)
+    again = engine.align_tone(translated, plain.guess, 3.0)
     np.testing.assert_allclose(filled, engine.get(again), atol=1e-5)
 
 
@@ -229,3 +299,26 @@ def test_what_a_start_holds_where_it_is_not_sure_does_not_matter(engine: TorchEn
         for begun in (one, two)
     ]
     np.testing.assert_array_equal(filled[0], filled[1])
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_parts_are_translated_as_a_window_of_their_size_is(name: str) -> None:
+    engine: Any = load_engine(name, Bundle.open("default"), device="cpu", precision="fp32")
+    assert engine.span(512) == 128
+    picture, hole = window(256)
+    put, missing = engine.put(picture[None], hole[None])
+    pieces = carry_pieces(engine, put, missing, (128, 256), FillSettings())
+    box = Box(64, 64, 192, 192)
+    filled = engine.get(translate_pieces(engine, pieces, FillSettings(), [box]))[0]
+    guess = engine.get(pieces.guess)[0]
+    outside = np.ones((256, 256), bool)
+    outside[box.slices] = False
+    np.testing.assert_array_equal(filled[outside], guess[outside])
+    part, cells = slice(64, 192), slice(16, 48)
+    swapped = replace(
+        pieces.swapped,
+        features=pieces.swapped.features[:, :, cells, cells],
+        pixels=pieces.swapped.pixels[:, :, part, part],
+    )
+    alone = engine.translate(swapped, pieces.guess[:, :, part, part], pieces.hole[:, :, part, part])
+    np.testing.assert_allclose(filled[box.slices], engine.get(alone)[0], atol=1e-6)

@@ -22,7 +22,7 @@ from PIL import Image
 from swapfill.config import FillSettings
 from swapfill.engines.interface import Engine, Query
 from swapfill.masks import Box, Hole
-from swapfill.pipeline import carry_pieces, ladder, translate_pieces
+from swapfill.pipeline import boxes_around, carry_pieces, is_thin, ladder, translate_pieces
 from swapfill.windows import Window, cut_phase
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -52,8 +52,11 @@ def fill_with_copy(
         NoKnownPatchError: the hole leaves nothing to copy.
     """
     picture, missing = engine.put(np.where(hole[..., None], 0.0, incomplete), hole)
-    pieces = carry_pieces(engine, picture, missing, ladder(hole.shape[1], settings), settings)
-    filled = engine.get(translate_pieces(engine, pieces, settings))
+    side = hole.shape[1]
+    scales = ladder(side, settings, thin=is_thin(hole[0]))
+    pieces = carry_pieces(engine, picture, missing, scales, settings)
+    boxes = boxes_around(hole, engine.span(side))
+    filled = engine.get(translate_pieces(engine, pieces, settings, boxes))
     # Matches at their own scale ask no features again: one channel stands for all.
     one, matched = cast(Any, pieces.swapped.features)[:, :1] * 1, pieces.swapped.matched
 

@@ -78,6 +78,18 @@ def bounding_box(hole: Hole) -> Box | None:
     return Box(top, int(columns[0]), bottom, int(columns[-1]) + 1)
 
 
+def holds_square(hole: Hole, side: int) -> bool:
+    """Tell whether a square of `side` pixels is wholly missing."""
+    if side > min(hole.shape):
+        return False
+    total = np.zeros((hole.shape[0] + 1, hole.shape[1] + 1), np.int32)  # of all above and left
+    np.cumsum(hole, axis=0, out=total[1:, 1:])
+    np.cumsum(total[1:, 1:], axis=1, out=total[1:, 1:])
+    inside = total[side:, side:] - total[:-side, side:] - total[side:, :-side]
+    inside += total[:-side, :-side]
+    return bool((inside == side**2).any())
+
+
 def grow(hole: Hole, radius: float) -> Hole:
     """Grow the hole by a disc, exactly; a negative radius shrinks it.
 

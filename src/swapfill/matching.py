@@ -15,6 +15,8 @@ from torch import Tensor
 from swapfill.alignment import align
 from swapfill.coherence import Shortlist, agree, carry, nearest
 from swapfill.colours import Beside
+from swapfill.masks import Box
+from swapfill.neighbourhoods import neighbourhoods
 from swapfill.patch_swap import (
     PATCH,
     Match,
@@ -71,6 +73,8 @@ def shortlist(
 ) -> Shortlist:
     """List the `count` candidates that are nearest to each query of one map, exactly.
 
+    On maps of more than 64 cells a side those around the query: see `neighbourhoods`.
+
     Args:
         asks: what each cell asks for, [C, h, w]; known cells ask for themselves.
         hole: r, [1, h, w], bool, with at least one cell.
@@ -87,17 +91,29 @@ def shortlist(
     if preferred is not None:
         gain += PATCH**2 * torch.from_numpy(preferred).to(gain)
     gain.masked_fill_(~valid, -1e30)
-    rows, columns = asked.any(dim=1).nonzero()[:, 0], asked.any(dim=0).nonzero()[:, 0]
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    part = asks[:, top : bottom + PATCH - 1, left : right + PATCH - 1]
-    indices, scores = [], []
-    for row, products in enumerate(product_rows(part, unit), start=top):
-        nearest_ones = (products[asked[row, left:right]] + gain).flatten(1).topk(count)
-        index, order = nearest_ones.indices.sort(dim=1)
-        indices.append(index)
-        scores.append(nearest_ones.values.gather(1, order) / PATCH**2)
-    return Shortlist(asked.nonzero(), torch.cat(indices), torch.cat(scores), valid.shape[1])
+    width = valid.shape[1]
+    number = torch.cumsum(asked.flatten(), 0).view_as(asked) - 1  # of each query
+    indices = torch.empty(int(number[-1, -1]) + 1, count, dtype=torch.long, device=hole.device)
+    scores = unit.new_empty(indices.shape)
+    for box, near in neighbourhoods(asked.cpu().numpy(), valid.cpu().numpy(), count):
+        rows = product_rows(_cells(asks, box), _cells(unit, near))
+        here, its = asked[box.slices], number[box.slices]
+        for row, products in enumerate(rows):
+            best = (products[here[row]] + gain[near.slices]).flatten(1).topk(count)
+            index, order = best.indices.sort(dim=1)
+            place = its[row][here[row]]
+            indices[place] = index // near.width * width + index % near.width
+            indices[place] += near.top * width + near.left
+            scores[place] = best.values.gather(1, order) / PATCH**2
+    return Shortlist(asked.nonzero(), indices, scores, width)
+
+
+def _cells(map_: Tensor, patches: Box) -> Tensor:
+    """Cut the cells of a box of patches out of a map [C, h, w]."""
+    reach = PATCH - 1
+    return map_[
+        :, patches.top : patches.bottom + reach, patches.left : patches.right + reach
+    ].contiguous()
 
 
 def carried_match(coarse: Match, features: Tensor, hole: Tensor, factor: int) -> Match:

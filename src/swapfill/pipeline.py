@@ -1,16 +1,21 @@
 """One square window, coarse to fine: infer, match, translate (sections 3.2 and 3.4)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from swapfill.config import COARSEST, FillSettings
-from swapfill.engines.interface import Engine, Query, Swapped
+from swapfill.config import COARSEST, FEATURE_STRIDE, FillSettings
+from swapfill.engines.interface import Engine, Part, Query, Swapped
+from swapfill.masks import Box, bounding_box, holds_square
 
 Array = TypeVar("Array")
 _MATCHED = 256  # pixels; the side at which coherent matching asks
+_MATCHED_THIN = 512  # and that for thin holes
+_THIN = 4  # times as thick as a thin hole is a window at least
+_MARGIN = 16  # pixels around a hole that are translated with it
 
 
 class Start(NamedTuple):
@@ -38,22 +43,28 @@ class Pieces(NamedTuple, Generic[Array]):
     hole: Array
 
 
-def ladder(side: int, settings: FillSettings) -> tuple[int, ...]:
-    """Give the scales at which a window of `side` pixels is filled.
+def ladder(side: int, settings: FillSettings, *, thin: bool = False) -> tuple[int, ...]:
+    """Give the scales at which a window of `side` pixels is filled; `thin` is its hole (`is_thin`).
 
     The paper's are 128, 256, ... up to `side`. Coherent matching needs only one to match at and
     the last, to translate: matches are carried from one to the other, and what a scale between
     them would translate is never looked at. (Measured with and without: the same figures.) It
-    guesses and matches at 256: what 128 pixels show decides less well (docs/results.md).
+    guesses and matches at 256, where 128 pixels show too little, and a thin hole at 512: the depth
+    of a wide one is guessed better from afar (docs/results.md).
     """
     if settings.scales is not None:
         return settings.scales
     count = max(1, (side // COARSEST).bit_length())
     scales = tuple(COARSEST << i for i in range(count))
     if settings.matching == "coherent":
-        first = min(_MATCHED, scales[-1])
+        first = min(_MATCHED_THIN if thin else _MATCHED, scales[-1])
         return (first, scales[-1]) if first < scales[-1] else (first,)
     return scales
+
+
+def is_thin(hole: npt.NDArray[np.bool_]) -> bool:
+    """Tell whether no part of a window's hole, [S, S], is a quarter of the window thick."""
+    return not holds_square(hole, hole.shape[0] // _THIN)
 
 
 def fill_windows(
@@ -83,11 +94,33 @@ def fill_windows(
     Raises:
         NoKnownPatchError: a hole leaves nothing to copy.
     """
+    side, filled = incomplete.shape[1], np.empty_like(incomplete)
+    climbed = [ladder(side, settings, thin=is_thin(one)) for one in hole]
+    for scales in sorted(set(climbed)):
+        some = [i for i, its in enumerate(climbed) if its == scales]
+        begins = None if start is None else Start(start.picture[some], start.sure[some])
+        filled[some] = _filled(engine, incomplete[some], hole[some], settings, scales, begins)
+    return filled
+
+
+def _filled(
+    engine: Engine[Array],
+    incomplete: npt.NDArray[np.float32],
+    hole: npt.NDArray[np.bool_],
+    settings: FillSettings,
+    scales: tuple[int, ...],
+    start: Start | None,
+) -> npt.NDArray[np.float32]:
+    """Fill windows that climb the same scales."""
     picture, missing = engine.put(np.where(hole[..., None], 0.0, incomplete), hole)
     side = incomplete.shape[1]
-    fill = _coherently if settings.matching == "coherent" else _by_scales
     begun = None if start is None else _begun(engine, incomplete, hole, start)
-    filled = fill(engine, picture, missing, ladder(side, settings), settings, begun)
+    if settings.matching == "coherent":
+        pieces = carry_pieces(engine, picture, missing, scales, settings, begun)
+        boxes = boxes_around(hole, engine.span(side)) if scales[-1] == side else None
+        filled = translate_pieces(engine, pieces, settings, boxes)
+    else:
+        filled = _by_scales(engine, picture, missing, scales, settings, begun)
     return engine.get(engine.resize(filled, side))
 
 
@@ -148,28 +181,59 @@ def _guessed(
     return engine.infer(seen, left)[0], None
 
 
-def _coherently(
+def boxes_around(hole: npt.NDArray[np.bool_], span: int) -> list[Box]:
+    """Give the part of each window that is translated: around its hole, a margin on each side.
+
+    What lies farther off does not reach the hole: Feature2Image learned on tiles that end nearer.
+
+    Args:
+        hole: [B, S, S].
+        span: what a part's sides are a multiple of, in pixels.
+    """
+    side = hole.shape[1]
+    boxes = []
+    for one in hole:
+        box = (bounding_box(one) or Box(0, 0, 1, 1)).widened(_MARGIN, (side, side))
+        top, bottom = _spanned(box.top, box.bottom, side, span)
+        left, right = _spanned(box.left, box.right, side, span)
+        boxes.append(Box(top, left, bottom, right))
+    return boxes
+
+
+def _spanned(first: int, end: int, side: int, span: int) -> tuple[int, int]:
+    """Widen a stretch to a multiple of `span`, from a cell on, inside `side`."""
+    length = min(-(-(end - first) // span) * span, side)
+    start = (first + end - length) // 2 // FEATURE_STRIDE * FEATURE_STRIDE
+    if start + length < end:
+        start += FEATURE_STRIDE
+    start = min(max(start, 0), side - length)
+    return start, start + length
+
+
+def translate_pieces(
     engine: Engine[Array],
-    picture: Array,
-    missing: Array,
-    scales: tuple[int, ...],
+    pieces: Pieces[Array],
     settings: FillSettings,
-    begun: Begun[Array] | None = None,
+    boxes: Sequence[Box] | None = None,
 ) -> Array:
-    return translate_pieces(
-        engine, carry_pieces(engine, picture, missing, scales, settings, begun), settings
-    )
+    """Translate the pieces once, at the window's own scale; again for each refinement.
 
+    Args:
+        engine: runs the steps.
+        pieces: what `carry_pieces` gave.
+        settings: tone, refinement.
+        boxes: the part of each window that is wanted; all unless given.
 
-def translate_pieces(engine: Engine[Array], pieces: Pieces[Array], settings: FillSettings) -> Array:
-    """Translate the pieces once, at the window's own scale; again for each refinement."""
+    Returns:
+        [B, 3, S, S]; outside the boxes, the guess: what is known.
+    """
     swapped, guess, hole = pieces
-    filled = _translated(engine, swapped, guess, hole, settings)
+    filled = _translated(engine, swapped, guess, hole, settings, boxes)
     for _ in range(settings.refine):
         again = engine.composite(hole, filled, guess)
         query = Query(again, engine.encode(again), hole, matched=swapped.matched)
         swapped = _toned(engine, engine.swap(query, settings), guess, hole, settings)
-        filled = _translated(engine, swapped, again, hole, settings)
+        filled = _translated(engine, swapped, again, hole, settings, boxes)
     return filled
 
 
@@ -221,11 +285,34 @@ def _translated(
     guess: Array,
     hole: Array,
     settings: FillSettings,
+    boxes: Sequence[Box] | None = None,
 ) -> Array:
     """Translate, and give what comes of it the guess's tone: a judge does not see colours drift."""
-    filled = engine.translate(swapped, guess, hole)
+    if boxes is None:
+        filled = engine.translate(swapped, guess, hole)
+    else:
+        filled = _translated_in(engine, swapped, guess, hole, boxes)
     if settings.tone:
         return engine.align_tone(filled, guess, settings.tone)
+    return filled
+
+
+def _translated_in(
+    engine: Engine[Array],
+    swapped: Swapped[Array],
+    guess: Array,
+    hole: Array,
+    boxes: Sequence[Box],
+) -> Array:
+    """Translate a box of each window: boxes of one size together."""
+    filled = guess
+    sizes = {(box.height, box.width) for box in boxes}
+    for size in sorted(sizes):
+        parts = [Part(i, b) for i, b in enumerate(boxes) if (b.height, b.width) == size]
+        cells = [Part(i, Box(*(n // FEATURE_STRIDE for n in box))) for i, box in parts]
+        here = Swapped(engine.cut(swapped.features, cells), engine.cut(swapped.pixels, parts), None)
+        image = engine.translate(here, engine.cut(guess, parts), engine.cut(hole, parts))
+        filled = engine.put_back(filled, image, parts)
     return filled
 
 

@@ -4,15 +4,24 @@
 scale to the last. Images are [B, 3, S, S], float32 in [0, 1]; holes [B, 1, S, S], bool.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from swapfill.config import FillSettings
+from swapfill.masks import Box
 
 Array = TypeVar("Array")
+
+
+class Part(NamedTuple):
+    """A box of pixels, or cells, of one image of a batch."""
+
+    image: int
+    box: Box
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,21 @@ class Engine(Protocol[Array]):
 
     def swap(self, query: Query[Array], settings: FillSettings) -> Swapped[Array]:
         """Patch-swap: copy the most similar known pieces into the hole."""
+        ...
+
+    def span(self, side: int) -> int:
+        """Give what the sides of a part of a window of `side` pixels are a multiple of.
+
+        It is `side` itself where G_2 translates windows as a whole alone.
+        """
+        ...
+
+    def cut(self, images: Array, parts: Sequence[Part]) -> Array:
+        """Cut parts of one size out of images [B, C, H, W]: [N, C, h, w]."""
+        ...
+
+    def put_back(self, images: Array, filled: Array, parts: Sequence[Part]) -> Array:
+        """Give the images with `filled`, [N, C, h, w], in the place of some parts."""
         ...
 
     def translate(self, swapped: Swapped[Array], guess: Array, hole: Array) -> Array:

@@ -14,7 +14,6 @@ from swapfill.engines.numpy_grid import NEIGHBOURS, nearest
 from swapfill.engines.numpy_swap import (
     PATCH,
     Bools,
-    Box,
     Floats,
     Match,
     Places,
@@ -22,6 +21,8 @@ from swapfill.engines.numpy_swap import (
     product_rows,
     touching,
 )
+from swapfill.masks import Box
+from swapfill.neighbourhoods import neighbourhoods
 from swapfill.variation import preference
 
 # As in `matching`: the candidates that `agree` chooses from, and its sweeps.
@@ -75,6 +76,8 @@ def shortlist(
 ) -> Shortlist:
     """List the `count` candidates that are nearest to each query of one map, exactly.
 
+    On maps of more than 64 cells a side those around the query: see `neighbourhoods`.
+
     Args:
         asks: what each cell asks for, [C, h, w]; known cells ask for themselves.
         hole: [h, w], with at least one cell.
@@ -86,18 +89,34 @@ def shortlist(
         NoKnownPatchError: there is no candidate.
     """
     valid, asked = candidates(hole), touching(hole)
-    count, total = min(count, int(valid.sum())), valid.size
+    count = min(count, int(valid.sum()))
     gain = np.zeros(valid.shape, np.float32) if preferred is None else PATCH**2 * preferred
     gain = np.where(valid, gain, np.float32(-1e30))
-    box = Box.around(asked)
-    indices, scores = [], []
-    for here, products in zip(asked[box.patches], product_rows(asks[box.cells], unit), strict=True):
-        similar = (products[here] + gain).reshape(-1, total)
-        index = np.sort(np.argpartition(similar, total - count, axis=1)[:, total - count :], axis=1)
-        indices.append(index)
-        scores.append(np.take_along_axis(similar, index, axis=1) / np.float32(PATCH**2))
-    query = np.argwhere(asked)
-    return Shortlist(query, np.concatenate(indices), np.concatenate(scores), valid.shape[1])
+    width = valid.shape[1]
+    number = np.cumsum(asked).reshape(asked.shape) - 1  # of each query
+    indices = np.empty((int(number[-1, -1]) + 1, count), np.int64)
+    scores = np.empty(indices.shape, np.float32)
+    for box, near in neighbourhoods(asked, valid, count):
+        rows = product_rows(_cells(asks, box), _cells(unit, near))
+        for here, its, products in zip(asked[box.slices], number[box.slices], rows, strict=True):
+            similar = (products[here] + gain[near.slices]).reshape(-1, near.height * near.width)
+            index = _largest(similar, count)
+            row, column = np.divmod(index, near.width)
+            indices[its[here]] = (row + near.top) * width + column + near.left
+            scores[its[here]] = np.take_along_axis(similar, index, axis=1) / np.float32(PATCH**2)
+    return Shortlist(np.argwhere(asked), indices, scores, width)
+
+
+def _cells(map_: Floats, patches: Box) -> Floats:
+    """Cut the cells of a box of patches out of a map [C, h, w]."""
+    reach = PATCH - 1
+    return map_[:, patches.top : patches.bottom + reach, patches.left : patches.right + reach]
+
+
+def _largest(rows: Floats, count: int) -> Places:
+    """Give the places of the `count` largest numbers of each row, rising."""
+    first = rows.shape[1] - count
+    return np.sort(np.argpartition(rows, first, axis=1)[:, first:], axis=1)
 
 
 def agree(listed: Shortlist, bonus: np.float32, sweeps: int) -> Places:

@@ -1,15 +1,15 @@
 """The engine on ONNX Runtime and NumPy: no PyTorch, the same picture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from swapfill.bundle import SHARED, Bundle
-from swapfill.config import COARSEST, FillSettings, Image2FeatureConfig
+from swapfill.bundle import SHARED, Bundle, BundleConfig
+from swapfill.config import COARSEST, FillSettings
 from swapfill.engines import numpy_images as images
-from swapfill.engines.interface import Query, Swapped
+from swapfill.engines.interface import Part, Query, Swapped
 from swapfill.engines.numpy_colours import Beside, beside
 from swapfill.engines.numpy_matching import carried_match, cells_of, coherent_match, pixels_of
 from swapfill.engines.numpy_swap import Bools, Copies, Match, match
@@ -26,14 +26,15 @@ class OnnxEngine:
 
     Args:
         sessions: by the bundle's parts.
-        guesser: Image2Feature's config.
+        config: of the bundle.
     """
 
     name = "onnx"
     precision = "fp32"
 
-    def __init__(self, sessions: Mapping[str, Session], guesser: Image2FeatureConfig) -> None:
-        self._sessions, self._guesser = sessions, guesser
+    def __init__(self, sessions: Mapping[str, Session], config: BundleConfig) -> None:
+        self._sessions, self._guesser = sessions, config.image2feature
+        self._translated = config.feature2image
         self.device = sessions["image2feature"].device
 
     @classmethod
@@ -55,7 +56,7 @@ class OnnxEngine:
             part: open_session(graph.to_bytes(), bundle.folder, provider)
             for part, graph in graphs.items()
         }
-        return cls(sessions, bundle.config.image2feature)
+        return cls(sessions, bundle.config)
 
     def put(
         self, pictures: npt.NDArray[np.float32], holes: npt.NDArray[np.bool_]
@@ -109,6 +110,24 @@ class OnnxEngine:
             pixels[i] = np.where(query.hole[i], pasted, query.picture[i])
         coherent = settings.matching == "coherent"
         return Swapped(features, pixels, (side, found) if coherent else None)
+
+    def span(self, side: int) -> int:
+        """Give what the sides of a part of a window of `side` pixels are a multiple of."""
+        config = self._translated.get(SHARED)
+        if config is None or not config.guided or str(side) in self._translated:
+            return side
+        return config.side
+
+    def cut(self, images: Array, parts: Sequence[Part]) -> Array:
+        """Cut parts of one size out of images [B, C, H, W]: [N, C, h, w]."""
+        return np.stack([images[part.image][:, *part.box.slices] for part in parts])
+
+    def put_back(self, images: Array, filled: Array, parts: Sequence[Part]) -> Array:
+        """Give the images with `filled`, [N, C, h, w], in the place of some parts."""
+        images = images.copy()
+        for part, its in zip(parts, filled, strict=True):
+            images[part.image][:, *part.box.slices] = its
+        return images
 
     def translate(self, swapped: Swapped[Array], guess: Array, hole: Array) -> Array:
         """G_2: give the picture of swapped features, [B, 3, S, S]."""

@@ -3,12 +3,14 @@
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from swapfill.bundle import SUMS, Bundle
 from swapfill.config import FillSettings
 from swapfill.errors import BundleError, ConfigError
 from swapfill.evaluation.methods.interface import Fill, Method, Wanted
 from swapfill.masks import Hole
-from swapfill.pipeline import ladder
+from swapfill.pipeline import is_thin, ladder
 
 if TYPE_CHECKING:
     from swapfill.engines.interface import Engine
@@ -31,11 +33,14 @@ def guess_windows(
     Returns:
         I_1, [B, S, S, 3] in [0, 1].
     """
-    picture, missing = engine.put(incomplete, hole)
-    first = ladder(incomplete.shape[1], settings)[0]
-    known, here = engine.resize(picture, first), engine.shrink(missing, first)
-    guess, _ = engine.infer(known, here)
-    return engine.get(engine.resize(guess, incomplete.shape[1]))
+    filled = np.empty_like(incomplete)
+    for i, one in enumerate(hole):
+        picture, missing = engine.put(incomplete[i : i + 1], hole[i : i + 1])
+        first = ladder(len(one), settings, thin=is_thin(one))[0]
+        known, here = engine.resize(picture, first), engine.shrink(missing, first)
+        guess, _ = engine.infer(known, here)
+        filled[i] = engine.get(engine.resize(guess, len(one)))[0]
+    return filled
 
 
 def _settings(wanted: Wanted) -> dict[str, Any]:
