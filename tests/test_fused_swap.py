@@ -175,3 +175,14 @@ def test_on_a_cpu_it_is_patch_swap_bit_for_bit() -> None:
     assert not is_fused(features.device)
     found = swap_maps(features, hole, features)
     assert torch.equal(found, patch_swap(features, hole))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_on_a_card_the_cosine_gap_is_at_most_1e_4() -> None:
+    features, hole = lifelike(3, (64, 64)), torch.zeros(1, 64, 64, dtype=torch.bool)
+    hole[:, 18:46, 18:46] = True
+    assert is_fused(torch.device("cuda"))
+    [places] = find_places(features[None].cuda(), hole[None].cuda()).cpu()
+    best = cosines(features, places_of(match(features, hole, features), (64, 64)))
+    assert (best - cosines(features, places)).abs().max() <= 1e-4

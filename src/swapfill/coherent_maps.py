@@ -1,7 +1,7 @@
 """Coherent matching of all maps of a batch at once: what `matching.swap_coherently` does to each.
 
 On an accelerator a map takes thousands of small calls, and a wait for its answer at some dozens of
-them. Here the calls are as many for sixteen maps as for one, and a batch waits some ten times,
+them. Here sixteen maps take few more than one, and a batch waits some ten times,
 marked "the host waits"; beside these `coherence.agree` waits three times for the size of its
 tables, and `alignment.agreed` twice.
 """

@@ -3,6 +3,7 @@
 Written in Triton, which comes with PyTorch for CUDA; import this module only where it is there.
 """
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -25,10 +26,12 @@ def nearest(products: Tensor, squares: Tensor, places: Tensor, top: int, left: i
         left: its first column.
     """
     rows, columns = (length - PATCH + 1 for length in products.shape[:2])
-    kernel[(triton.cdiv(rows * columns, QUERIES),)](
-        *(products, squares, places, top, left, rows, columns, *squares.shape, QUERIES, OFFERED),
-        enable_fp_fusion=True,  # said, or Triton 3.9 warns that it may become another default
-    )
+    with torch.cuda.device_of(products):  # Triton takes the current device, whatever it is given
+        kernel[(triton.cdiv(rows * columns, QUERIES),)](
+            *(products, squares, places, top, left, rows, columns),
+            *(*squares.shape, QUERIES, OFFERED),
+            enable_fp_fusion=True,  # said, or Triton 3.9 warns that it may become another default
+        )
 
 
 def _nearest(  # type: ignore[no-untyped-def]
