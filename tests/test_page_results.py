@@ -125,16 +125,17 @@ def test_files_that_this_page_has_saved_find_their_originals(page: "Page") -> No
 def test_what_is_dropped_on_the_tab_is_shown_there(page: "Page") -> None:
     from playwright.sync_api import expect
 
+    drop = """files => {
+      const data = new DataTransfer();
+      for (const [name, type] of files) data.items.add(new File(["-"], name, { type }));
+      document.body.dispatchEvent(new DragEvent("drop", { bubbles: true, dataTransfer: data }));
+    }"""
     page.get_by_role("tab", name="Results").click()
-    page.evaluate(
-        """() => {
-          const data = new DataTransfer();
-          for (const name of ["one.png", "two.png"])
-            data.items.add(new File(["-"], name, { type: "image/png" }));
-          document.body.dispatchEvent(new DragEvent("drop", { bubbles: true, dataTransfer: data }));
-        }"""
-    )
+    page.evaluate(drop, [["a folder", ""]])
+    expect(page.get_by_role("alert")).to_contain_text("There are no pictures among these.")
+    page.evaluate(drop, [["one.png", "image/png"], ["two.png", "image/png"]])
     expect(cards(page)).to_contain_text(["one.png", "two.png"])
+    expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_a_large_folder_is_shown_in_parts(page: "Page", tmp_path: Path) -> None:

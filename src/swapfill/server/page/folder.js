@@ -1,6 +1,6 @@
 // A folder of results, beside their originals: read, shown and compared by the browser alone.
 
-import { say } from "./announce.js";
+import { complain, hush, say } from "./announce.js";
 import { button, find, make } from "./dom.js";
 import { chooser } from "./opening.js";
 import { paired } from "./pairing.js";
@@ -43,6 +43,8 @@ export class Folder {
     this.more();
     const both = this.pairs.filter(({ before }) => before).length;
     button("originals-open").disabled = this.pairs.length === 0;
+    if (this.pairs.length) hush();
+    else complain("There are no pictures among these. A folder is opened by its button.");
     say(`${counted(this.pairs.length)}, ${both} with the original.`);
   }
 
