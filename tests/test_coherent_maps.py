@@ -96,6 +96,15 @@ def test_a_batch_is_carried_as_each_map_alone(factor: int) -> None:
     torch.testing.assert_close(own[0], wanted[0])
 
 
+def test_large_maps_are_asked_tile_by_tile_as_each_alone() -> None:
+    hole = torch.zeros(2, 1, 66, 66, dtype=torch.bool)
+    hole[0, 0, 5:60, 20:22] = hole[1, 0, 30:32, 3:9] = True
+    features = torch.rand(2, 4, 66, 66, generator=torch.Generator().manual_seed(6))
+    own = swap_maps_coherently(features, hole, None, [None, None], 1, 0.05, features)
+    wanted = one_by_one(features, hole, None, [None, None], 1, features)
+    assert_same(own[1], wanted[1])
+
+
 def test_maps_with_few_candidates_list_what_they_have() -> None:
     features, hole = maps()[:2], holes()[:2]
     hole[1] = True

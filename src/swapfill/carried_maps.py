@@ -77,7 +77,7 @@ def align_maps(coarse: Coarse, features: Tensor, hole: Tensor, factor: int) -> T
 def _rim_of(coarse: Coarse, hole: Tensor, factor: int) -> _Rim:
     grown = F.max_pool2d(hole.float(), 2 * BAND + 1, stride=1, padding=BAND) > 0
     found = (grown & ~hole)[:, 0].nonzero()  # the host waits
-    counts = torch.bincount(found[:, 0], minlength=len(hole)).tolist()
+    counts = torch.bincount(found[:, 0], minlength=len(hole)).tolist()  # and again
     matches, first = [], 0
     for cells, one in zip(found[:, 1:].split(counts), coarse.each, strict=True):
         centres = (one.query + PATCH / 2) * factor
@@ -113,7 +113,9 @@ def _gain(rim: _Rim, offset: Tensor, unit: Tensor, hole: Tensor, moves: Tensor) 
         cosine = (wanted[:, None] * unit[place]).sum(dim=2)
         similar.append(torch.where(known, cosine, UNKNOWN))
     gain = unit.new_zeros(len(offset), len(moves)).index_add_(0, rim.match, torch.cat(similar, 1))
-    return gain / torch.bincount(rim.match, minlength=len(offset)).clamp(min=1)[:, None]
+    # Not `bincount`, for whose length the host would wait.
+    counts = torch.zeros_like(gain[:, 0]).index_add_(0, rim.match, torch.ones_like(wanted[:, 0]))
+    return gain / counts.clamp(min=1)[:, None]
 
 
 def carry_maps(

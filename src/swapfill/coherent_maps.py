@@ -1,23 +1,26 @@
 """Coherent matching of all maps of a batch at once: what `matching.swap_coherently` does to each.
 
 On an accelerator a map takes thousands of small calls, and a wait for its answer at some dozens of
-them. Here sixteen maps take few more than one, and a batch waits some ten times,
-marked "the host waits"; beside these `coherence.agree` waits three times for the size of its
-tables, and `alignment.agreed` twice.
+them. Here sixteen maps take few more than one. The host waits where a comment says so, here and in
+`carried_maps`; three times in `coherence.agree` for the size of its tables; twice in each
+`alignment.agreed`.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from swapfill.carried_maps import align_maps, carry_maps, gathered
 from swapfill.coherence import Shortlist, agree
 from swapfill.colours import Beside
 from swapfill.fused_swap import paste_maps
-from swapfill.matching import LISTED, SWEEPS
+from swapfill.matching import LISTED, SWEEPS, cells_of
+from swapfill.neighbourhoods import neighbourhoods
 from swapfill.patch_swap import PATCH, Match, candidates
 from swapfill.variation import preference
 
@@ -27,15 +30,13 @@ _BLOCK = 1 << 25  # products that are held at once: 128 MB
 class _Maps(NamedTuple):
     """What is known of the holes of maps: which patches ask and answer, [B, h - 2, w - 2].
 
-    By map: how many ask, how many answer, and the box of those that ask: rows from the first to
-    before the last, columns likewise.
+    `query` is [N, 3]: the map, row and column of those that ask; `asking` how many each map has.
     """
 
-    asked: Tensor
+    asked: NDArray[np.bool_]
     valid: Tensor
+    query: Tensor
     asking: list[int]
-    answering: list[int]
-    boxes: list[tuple[int, int, int, int]]
 
 
 def at_once(device: torch.device) -> bool:
@@ -78,20 +79,19 @@ def swap_maps_coherently(
     if len(live) < len(hole):
         parts = (features, hole, expected, values)
         return _swap_some(live, *parts, coarse, factor, bonus, seed, around)
-    query = maps.asked.nonzero()  # the host waits
     known = [one for one in coarse if one is not None]
     if known:
-        place, similarity = _carried(known, features, hole, maps, query, factor)
+        place, similarity = _carried(known, features, hole, maps, factor)
     else:
         unit = F.normalize(features.float(), dim=1)
         asks = unit if expected is None else torch.where(hole, expected.float(), unit)
         if around is not None:
             asks = torch.cat([asks, torch.stack([one.asks for one in around])], dim=1)
             unit = torch.cat([unit, torch.stack([one.keys for one in around])], dim=1)
-        place, similarity = _agreed(asks, unit, maps, query, bonus, seed)
-    places = torch.full_like(maps.asked, -1, dtype=torch.long)
-    places[query.unbind(dim=1)] = place[:, 0] * features.shape[3] + place[:, 1]
-    split = (one.split(maps.asking) for one in (query[:, 1:], place, similarity))
+        place, similarity = _agreed(asks, unit, maps, bonus, seed)
+    places = torch.full_like(maps.valid, -1, dtype=torch.long)
+    places[maps.query.unbind(dim=1)] = place[:, 0] * features.shape[3] + place[:, 1]
+    split = (one.split(maps.asking) for one in (maps.query[:, 1:], place, similarity))
     return paste_maps(values, hole, places), [Match(*one) for one in zip(*split, strict=True)]
 
 
@@ -124,37 +124,31 @@ def _swap_some(
 
 
 def _maps_of(hole: Tensor) -> _Maps:
-    asked = F.max_pool2d(hole.float(), PATCH, stride=1)[:, 0] > 0
-    ends = [asked.flatten(1).sum(dim=1)]
-    for axis in (2, 1):
-        there = asked.any(dim=axis).long()
-        ends += [there.argmax(dim=1), there.shape[1] - there.flip(1).argmax(dim=1)]
-    found = torch.stack(ends, dim=1).tolist()  # the host waits
-    of_all = asked[0].numel()
-    for one, (asking, *_) in zip(hole, found, strict=True):
-        if asking == of_all:
+    touched = F.max_pool2d(hole.float(), PATCH, stride=1)[:, 0] > 0
+    asked = touched.cpu().numpy()  # the host waits
+    for one, its in zip(hole, asked, strict=True):
+        if its.all():
             candidates(one)  # refuses it
-    asking = [one[0] for one in found]
-    boxes = [(one[1], one[2], one[3], one[4]) for one in found]
-    return _Maps(asked, ~asked, asking, [of_all - one for one in asking], boxes)
+    query = torch.from_numpy(np.argwhere(asked)).to(hole.device)
+    return _Maps(asked, ~touched, query, [int(its.sum()) for its in asked])
 
 
 def _carried(
-    coarse: list[Match], features: Tensor, hole: Tensor, maps: _Maps, query: Tensor, factor: int
+    coarse: list[Match], features: Tensor, hole: Tensor, maps: _Maps, factor: int
 ) -> tuple[Tensor, Tensor]:
     height = hole.shape[2] // factor
     before = gathered(coarse, height)
     moved = align_maps(before, features, hole, factor)
-    place = carry_maps(before, query, factor, maps.valid, moved, height)
-    return place, features.new_ones(len(query), dtype=torch.float32)
+    place = carry_maps(before, maps.query, factor, maps.valid, moved, height)
+    return place, features.new_ones(len(place), dtype=torch.float32)
 
 
 def _agreed(
-    asks: Tensor, unit: Tensor, maps: _Maps, query: Tensor, bonus: float, seed: int
+    asks: Tensor, unit: Tensor, maps: _Maps, bonus: float, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Choose candidates, [N, 2] in cells of their maps, with their similarities, [N]."""
-    height, width = unit.shape[2], maps.valid.shape[2]
-    listed = _listed(asks, unit, maps, query, _gain(maps.valid, seed))
+    height, width, query = unit.shape[2], maps.valid.shape[2], maps.query
+    listed = _listed(asks, unit, maps, _gain(maps.valid, seed))
     below = query[:, 0] * height
     tall = torch.stack([below + query[:, 1], query[:, 2]], dim=1)
     places = listed.indices + (below * width)[:, None]
@@ -180,27 +174,31 @@ class _Listed(NamedTuple):
     indices: Tensor
 
 
-def _listed(asks: Tensor, unit: Tensor, maps: _Maps, query: Tensor, gain: Tensor) -> _Listed:
+def _listed(asks: Tensor, unit: Tensor, maps: _Maps, gain: Tensor) -> _Listed:
     """List candidates of all queries, as `matching.shortlist` does for one map.
 
     Maps with fewer candidates than are listed list some that are none, at the end of their scores.
     """
-    count = min(LISTED, max(maps.answering))
-    found = []
-    for i, its in enumerate(query.split(maps.asking)):
-        top, bottom, left, right = maps.boxes[i]
-        part = asks[i, :, top : bottom + PATCH - 1, left : right + PATCH - 1]
-        best = [
-            (products + gain[i]).flatten(2).topk(count)
-            for products in _products(part, unit[i])  # [rows, columns, h - 2, w - 2]
-        ]
-        inside = (its[:, 1] - top) * (right - left) + its[:, 2] - left
-        values, indices = (
-            torch.cat([one[kind] for one in best]).flatten(0, 1)[inside] for kind in (0, 1)
-        )
-        indices, order = indices.sort(dim=1)
-        found.append((values.gather(1, order) / PATCH**2, indices))
-    return _Listed(*(torch.cat(kind) for kind in zip(*found, strict=True)))
+    size, width = maps.asked[0].size, maps.asked.shape[2]
+    count = min(LISTED, size - min(maps.asking))
+    number = np.cumsum(maps.asked).reshape(maps.asked.shape) - 1  # of each query
+    values = unit.new_empty(len(maps.query), count)
+    indices = torch.empty_like(values, dtype=torch.long)
+    for i, asked in enumerate(maps.asked):
+        for box, near in neighbourhoods(asked, ~asked, count):
+            here = asked[box.slices]
+            inside, place = (
+                torch.from_numpy(one).to(unit.device)
+                for one in (np.flatnonzero(here), number[i][box.slices][here])
+            )
+            rows = _products(cells_of(asks[i], box), cells_of(unit[i], near))
+            best = [(one + gain[i][near.slices]).flatten(2).topk(count) for one in rows]
+            scores, found = (torch.cat([one[k] for one in best]).flatten(0, 1) for k in (0, 1))
+            index, order = found[inside].sort(dim=1)
+            index = index // near.width * width + index % near.width
+            indices[place] = index + near.top * width + near.left
+            values[place] = scores[inside].gather(1, order) / PATCH**2
+    return _Listed(values, indices)
 
 
 def _products(part: Tensor, keys: Tensor) -> Iterator[Tensor]:

@@ -96,7 +96,7 @@ def shortlist(
     indices = torch.empty(int(number[-1, -1]) + 1, count, dtype=torch.long, device=hole.device)
     scores = unit.new_empty(indices.shape)
     for box, near in neighbourhoods(asked.cpu().numpy(), valid.cpu().numpy(), count):
-        rows = product_rows(_cells(asks, box), _cells(unit, near))
+        rows = product_rows(cells_of(asks, box), cells_of(unit, near))
         here, its = asked[box.slices], number[box.slices]
         for row, products in enumerate(rows):
             best = (products[here[row]] + gain[near.slices]).flatten(1).topk(count)
@@ -108,7 +108,7 @@ def shortlist(
     return Shortlist(asked.nonzero(), indices, scores, width)
 
 
-def _cells(map_: Tensor, patches: Box) -> Tensor:
+def cells_of(map_: Tensor, patches: Box) -> Tensor:
     """Cut the cells of a box of patches out of a map [C, h, w]."""
     reach = PATCH - 1
     return map_[

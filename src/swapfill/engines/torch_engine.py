@@ -28,7 +28,6 @@ from swapfill.errors import BundleError, DeviceError
 from swapfill.feature2image import Guide
 from swapfill.fused_swap import swap_maps
 from swapfill.matching import apart, swap_coherently, with_pixels
-from swapfill.neighbourhoods import WHOLE
 from swapfill.networks import place_centre
 from swapfill.weights import load_into
 
@@ -225,8 +224,7 @@ def _swap_coherently(
         colours = F.interpolate(query.picture, size=(side, side), mode="area")
         around = [beside(colours[i], cells[i], settings.colour) for i in batch]
     asked = (side // before, settings.bonus)
-    by_tiles = query.matched is None and side > WHOLE  # of thin holes: map by map
-    if at_once(cells.device) and not by_tiles:
+    if at_once(cells.device):
         features, expected = query.features, query.expected
         together, each = swap_maps_coherently(
             features, cells, expected, matches, *asked, values, settings.seed, around
