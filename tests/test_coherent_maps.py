@@ -96,6 +96,16 @@ def test_a_batch_is_carried_as_each_map_alone(factor: int) -> None:
     torch.testing.assert_close(own[0], wanted[0])
 
 
+def test_what_no_coarse_match_leads_to_a_candidate_takes_the_nearest() -> None:
+    nothing: list[Match | None] = [None] * len(HOLES)
+    _, coarse = one_by_one(maps(), holes(), None, nothing, 1, maps())
+    elsewhere = torch.roll(holes(2), (6, -4), (2, 3))
+    features = maps(2, seed=4)
+    own = swap_maps_coherently(features, elsewhere, None, coarse, 2, 0.05, features)
+    wanted = one_by_one(features, elsewhere, None, coarse, 2, features)
+    assert_same(own[1], wanted[1])
+
+
 def test_large_maps_are_asked_tile_by_tile_as_each_alone() -> None:
     hole = torch.zeros(2, 1, 66, 66, dtype=torch.bool)
     hole[0, 0, 5:60, 20:22] = hole[1, 0, 30:32, 3:9] = True
