@@ -4,8 +4,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from swapfill import coherent_maps
+from swapfill.beside import Beside, beside
 from swapfill.coherent_maps import swap_maps_coherently
-from swapfill.colours import Beside, beside
 from swapfill.errors import NoKnownPatchError
 from swapfill.matching import swap_coherently
 from swapfill.patch_swap import Match
@@ -76,7 +76,7 @@ def test_a_batch_is_matched_as_each_map_alone(
     features, hole, values = maps(), holes(), maps(channels=5, seed=1)
     expected = F.normalize(maps(seed=2), dim=1) if asks else None
     nothing: list[Match | None] = [None] * len(hole)
-    around = [beside(one[:3], its, 2.0) for one, its in zip(features, hole, strict=True)]
+    around = [beside(one[:3], its, 2.0, 0.7) for one, its in zip(features, hole, strict=True)]
     colours = around if asks else None
     own = swap_maps_coherently(features, hole, expected, nothing, 1, 0.05, values, seed, colours)
     wanted = one_by_one(features, hole, expected, nothing, 1, values, seed, colours)

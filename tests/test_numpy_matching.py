@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from swapfill import coherence, colours, matching
+from swapfill import beside as of_beside
+from swapfill import coherence, matching
 from swapfill import patch_swap as of_torch
-from swapfill.engines import numpy_colours
+from swapfill.engines.numpy_beside import beside
 from swapfill.engines.numpy_matching import (
     agree,
     carried_match,
@@ -56,11 +57,11 @@ def test_coherent_matches_are_those_of_torch(ragged: bool, asked: str, seed: int
 
 
 @pytest.mark.parametrize("ragged", [False, True])
-def test_colours_beside_are_those_of_torch_and_have_a_say(ragged: bool) -> None:
+def test_colours_and_places_beside_are_those_of_torch_and_have_a_say(ragged: bool) -> None:
     missing, own = hole(20, ragged), features(20)
     cells = np.random.default_rng(5).random((3, 20, 20), dtype=np.float32)
-    found = numpy_colours.beside(cells, missing, 8.0)
-    wanted = colours.beside(theirs(cells), theirs(missing)[None], 8.0)
+    found = beside(cells, missing, 8.0, 0.7)
+    wanted = of_beside.beside(theirs(cells), theirs(missing)[None], 8.0, 0.7)
     np.testing.assert_allclose(found.asks, wanted.asks.numpy(), atol=1e-5)
     np.testing.assert_allclose(found.keys, wanted.keys.numpy(), atol=1e-5)
     told = coherent_match(own, missing, None, 0.1, beside=found)

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from swapfill.beside import Beside
 from swapfill.carried_maps import align_maps, carry_maps, gathered
 from swapfill.coherence import Shortlist, agree
-from swapfill.colours import Beside
 from swapfill.fused_swap import paste_maps
 from swapfill.matching import LISTED, SWEEPS, cells_of
 from swapfill.neighbourhoods import neighbourhoods

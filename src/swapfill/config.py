@@ -149,8 +149,10 @@ class FillSettings(Settings):
     refine: Annotated[int, Field(ge=0, le=8)] = 0  # further passes at each scale (section 4.3)
     matching: Matching = "coherent"
     bonus: Share = 0.1  # of two neighbouring queries that agree, in units of cosine
-    # What a squared difference of colours in [0, 1] costs a candidate of coherent matching.
-    colour: Annotated[float, Field(ge=0)] = 0.0  # in cosine
+    # What a candidate of coherent matching loses, in cosine, by its colours' squared difference in
+    # [0, 1] from the guess's, and by its squared distance in sides of the window.
+    colour: Annotated[float, Field(ge=0)] = 0.0
+    distance: Annotated[float, Field(ge=0)] = 0.0
     # Content coarser than this many pixels of the 128 scale is the guess's; 0: the translation's.
     tone: Annotated[float, Field(ge=0)] = 0.0
     grow: int = 0  # pixels the hole is grown by

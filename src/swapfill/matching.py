@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from swapfill.alignment import align
+from swapfill.beside import Beside
 from swapfill.coherence import Shortlist, agree, carry, nearest
-from swapfill.colours import Beside
 from swapfill.masks import Box
 from swapfill.neighbourhoods import neighbourhoods
 from swapfill.patch_swap import (
@@ -47,7 +47,7 @@ def coherent_match(
         expected: expected unit features, [C, h, w]; the guess's own unless given.
         bonus: of two neighbouring queries that agree, in units of cosine.
         seed: of another try; see `variation`.
-        beside: channels of colours, compared as well.
+        beside: channels of colours and places, compared as well.
 
     Raises:
         NoKnownPatchError: there is no candidate.
@@ -150,7 +150,7 @@ def swap_coherently(
     """Swap one map [C, h, w] by coherent or, above the coarsest scale, carried matches.
 
     `values` [D, h, w] are what is copied; the features unless given. `seed` is of another try,
-    `beside` of colours that are compared as well.
+    `beside` is compared as well.
     """
     values = features if values is None else values
     if not bool(hole.any()):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swapfill.engines.numpy_alignment import align
-from swapfill.engines.numpy_colours import Beside
+from swapfill.engines.numpy_beside import Beside
 from swapfill.engines.numpy_grid import NEIGHBOURS, nearest
 from swapfill.engines.numpy_swap import (
     PATCH,
@@ -46,7 +46,7 @@ def coherent_match(
         expected: expected unit features, [C, h, w]; the guess's own unless given.
         bonus: of two neighbouring queries that agree, in units of cosine.
         seed: of another try; see `variation`.
-        beside: channels of colours, compared as well.
+        beside: channels of colours and places, compared as well.
 
     Raises:
         NoKnownPatchError: there is no candidate.

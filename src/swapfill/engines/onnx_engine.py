@@ -10,7 +10,7 @@ from swapfill.bundle import SHARED, Bundle, BundleConfig
 from swapfill.config import COARSEST, FillSettings
 from swapfill.engines import numpy_images as images
 from swapfill.engines.interface import Part, Query, Swapped
-from swapfill.engines.numpy_colours import Beside, beside
+from swapfill.engines.numpy_beside import Beside, beside
 from swapfill.engines.numpy_matching import carried_match, cells_of, coherent_match, pixels_of
 from swapfill.engines.numpy_swap import Bools, Copies, Match, match
 from swapfill.engines.onnx_networks import graphs_of, part_of
@@ -156,10 +156,13 @@ def _matched(query: Query[Array], i: int, cells: Bools, settings: FillSettings) 
     coarse: Match | None = matches[i]
     if coarse is None:
         expected = None if query.expected is None else query.expected[i]
-        around = _beside(query.picture[i], cells, settings.colour) if settings.colour else None
+        around = _beside(query.picture[i], cells, settings)
         return coherent_match(features, cells, expected, settings.bonus, settings.seed, around)
     return carried_match(coarse, features, cells, len(cells) // before)
 
 
-def _beside(picture: Array, cells: Bools, cost: float) -> Beside:
-    return beside(images.resize(picture[None], len(cells))[0], cells, cost)
+def _beside(picture: Array, cells: Bools, settings: FillSettings) -> Beside | None:
+    if not settings.colour and not settings.distance:
+        return None
+    colours = images.resize(picture[None], len(cells))[0]
+    return beside(colours, cells, settings.colour, settings.distance)

@@ -17,9 +17,9 @@ from swapfill.architectures import (
     build_feature2image,
     build_image2feature,
 )
+from swapfill.beside import beside
 from swapfill.bundle import SHARED, Bundle
 from swapfill.coherent_maps import at_once, swap_maps_coherently
-from swapfill.colours import beside
 from swapfill.config import COARSEST, FillSettings
 from swapfill.devices import choose_device
 from swapfill.encoder import build_encoder
@@ -220,9 +220,10 @@ def _swap_coherently(
     side, batch = cells.shape[2], range(len(cells))
     before, matches = query.matched or (side, [None] * len(cells))
     around = None
-    if settings.colour and query.matched is None:
+    if (settings.colour or settings.distance) and query.matched is None:
         colours = F.interpolate(query.picture, size=(side, side), mode="area")
-        around = [beside(colours[i], cells[i], settings.colour) for i in batch]
+        costs = (settings.colour, settings.distance)
+        around = [beside(colours[i], cells[i], *costs) for i in batch]
     asked = (side // before, settings.bonus)
     if at_once(cells.device):
         features, expected = query.features, query.expected

@@ -140,7 +140,11 @@ class Feature2ImageStage(Stage):
         """Swap as inference will."""
         query = self.query
         settings = FillSettings(
-            matching=query.matching, bonus=query.bonus, colour=query.colour, tone=query.tone
+            matching=query.matching,
+            bonus=query.bonus,
+            colour=query.colour,
+            distance=query.distance,
+            tone=query.tone,
         )
         side, known = truth.shape[2], torch.where(hole, 0.0, truth)
         if settings.matching == "coherent":
