@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from swapfill import coherence
 from swapfill.coherence import Shortlist, agree, carry
 from swapfill.patch_swap import Match
 
@@ -212,3 +213,12 @@ def test_an_inherited_place_stays_inside_the_map() -> None:
     query = torch.tensor([[5, 5], [8, 8]])
     # offsets (-4, 14) and (12, -6)
     assert carry(coarse, query, 2, (14, 14)).tolist() == [[1, 13], [13, 2]]
+
+
+def test_the_nearest_is_the_same_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, among = torch.randint(0, 9, (50, 2)).float(), torch.randint(0, 9, (30, 2)).float()
+    at_once = coherence.nearest(points, among)
+    monkeypatch.setattr(coherence, "_DISTANCES", 90)
+    assert torch.equal(coherence.nearest(points, among), at_once)
+    distance = (points[:, None] - among[None]).square().sum(dim=2)
+    assert torch.equal(at_once, distance.argmin(dim=1))

@@ -1,13 +1,18 @@
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 
 from swapfill.bundle import Bundle
+from swapfill.encoder import VGG19, CompactEncoder
 from swapfill.engines import ENGINES, chosen_engine, load_engine
 from swapfill.engines.torch_engine import TorchEngine, choose_precision
 from swapfill.errors import BundleError, DeviceError
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +130,21 @@ def test_bf16_is_chosen_where_it_is_faster(
     monkeypatch.setattr(Path, "read_text", lambda path: about)
     assert choose_precision("auto", torch.device("cpu")) is wanted
     assert choose_precision("fp32", torch.device("cpu")) is torch.float32
+
+
+@pytest.mark.parametrize("layer", ["relu2_1", "relu3_1", "relu4_1", None])
+def test_a_high_picture_is_encoded_in_strips_to_the_same_features(
+    monkeypatch: pytest.MonkeyPatch, layer: str | None
+) -> None:
+    network = CompactEncoder(4) if layer is None else VGG19(layer)
+    for number, part in enumerate(network.requires_grad_(False).parameters()):
+        part.copy_(0.1 * torch.randn(part.shape, generator=torch.Generator().manual_seed(number)))
+    engine = TorchEngine(network, cast(Any, SimpleNamespace(config=None)), {}, CPU, torch.float32)
+    image = torch.rand(1, 3, 320, 64, generator=torch.Generator().manual_seed(1))
+    whole = engine.encode(image)
+    monkeypatch.setattr("swapfill.engines.torch_engine._ROWS", 64)
+    strips = engine.encode(image)
+    assert strips.shape == whole.shape
+    torch.testing.assert_close(strips, whole, rtol=1e-5, atol=1e-5 * float(whole.max()))
+    network.reach = 0  # too little: the strips' own borders would be seen
+    assert float((engine.encode(image) - whole).abs().max()) > 1e-3 * float(whole.max())

@@ -44,7 +44,8 @@ def align(coarse: Match, features: Tensor, hole: Tensor, factor: int) -> Tensor:
         return moved
     rim = _rim_of(coarse, hole, factor)
     # A row each: a cell's channels lie together, and taking cells is four times as fast.
-    unit = F.normalize(features.float(), dim=0).flatten(1).T.contiguous()
+    norms = features.float().norm(dim=0).clamp(min=1e-12).flatten()
+    unit = features.float().flatten(1).T.contiguous().div_(norms[:, None])
     step = max(1, factor // REACH)
     while step:
         reach = torch.arange(-REACH, REACH + 1, device=hole.device) * step

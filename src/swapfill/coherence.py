@@ -11,6 +11,7 @@ from torch import Tensor
 
 from swapfill.patch_swap import Match
 
+_DISTANCES = 1 << 22  # that are held at once, 17 MB
 NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
@@ -99,7 +100,9 @@ def nearest(points: Tensor, among: Tensor) -> Tensor:
 
     From differences: by way of products, as torch prefers, rounding would choose among equals.
     """
-    return torch.cdist(points, among, compute_mode="donot_use_mm_for_euclid_dist").argmin(dim=1)
+    some = points.split(max(_DISTANCES // max(len(among), 1), 1))
+    mode = "donot_use_mm_for_euclid_dist"
+    return torch.cat([torch.cdist(one, among, compute_mode=mode).argmin(dim=1) for one in some])
 
 
 def carry(

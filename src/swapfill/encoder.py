@@ -37,6 +37,8 @@ class VGG19(nn.Module):
     mean: Tensor
     std: Tensor
 
+    reach = 64  # pixels beside a cell that its feature sees, at most
+
     def __init__(self, layer: str = "relu3_1") -> None:
         super().__init__()
         self.layer = layer
@@ -78,6 +80,8 @@ class CompactEncoder(nn.Module):
     Stride-2 convolutions stand in for the teacher's pools, so that most work is done at a quarter
     of the resolution; 4x4, since an odd window of stride 2 would lean by half a pixel.
     """
+
+    reach = 16  # pixels beside a cell that its feature sees, at most
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()

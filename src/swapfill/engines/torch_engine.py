@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from swapfill.bundle import SHARED, Bundle
 from swapfill.coherent_maps import at_once, swap_maps_coherently
 from swapfill.config import COARSEST, FillSettings
 from swapfill.devices import choose_device
-from swapfill.encoder import build_encoder
+from swapfill.encoder import VGG19, CompactEncoder, build_encoder
 from swapfill.engines.interface import Part, Query, Swapped
 from swapfill.errors import BundleError, DeviceError
 from swapfill.feature2image import Guide
@@ -31,6 +31,7 @@ from swapfill.matching import apart, swap_coherently, with_pixels
 from swapfill.networks import place_centre
 from swapfill.weights import load_into
 
+_ROWS = 512  # of a picture that are encoded at once
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -152,9 +153,17 @@ class TorchEngine:
     @torch.inference_mode()
     def encode(self, image: Tensor) -> Tensor:
         """vgg: give the features, [B, C, S/stride, S/stride], float32."""
-        with self._autocast():
-            features = self._encoder(image.contiguous(memory_format=torch.channels_last))
-        return features.float()  # type: ignore[no-any-return]
+        reach = cast(VGG19 | CompactEncoder, self._encoder).reach
+        parts, height = [], image.shape[2]
+        for top in range(0, height, _ROWS):  # the first maps of 2,048 rows take 1.3 GB
+            first = max(top - reach, 0)
+            seen = image[:, :, first : top + _ROWS + reach]
+            with self._autocast():
+                features = self._encoder(seen.contiguous(memory_format=torch.channels_last))
+            stride = seen.shape[2] // features.shape[2]
+            begin, rows = (top - first) // stride, min(_ROWS, height - top) // stride
+            parts.append(features[:, :, begin : begin + rows].float())
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
     @torch.inference_mode()
     def swap(self, query: Query[Tensor], settings: FillSettings) -> Swapped[Tensor]:
@@ -240,7 +249,8 @@ def _swap_coherently(
         )
         swapped.append(one)
         found.append(its)
-    return torch.stack(swapped), (side, found)
+    together = torch.stack(swapped) if len(swapped) > 1 else swapped[0][None]
+    return together, (side, found)
 
 
 def _blur(x: Tensor, sigma: float) -> Tensor:

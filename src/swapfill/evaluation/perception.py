@@ -4,6 +4,7 @@ import hashlib
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -137,7 +138,7 @@ def _around(hole: Hole) -> tuple[slice, slice]:
     """Give the rows and columns that the distance depends on; all, where cells would be cut."""
     if any(side % STRIDE[LAYERS[-1]] for side in hole.shape):
         return slice(None), slice(None)
-    rows, columns = (crop_of(hole.any(axis=1 - axis), LAYERS[-1]) for axis in (0, 1))
+    rows, columns = (crop_of(np.asarray(hole.any(axis=1 - axis)), LAYERS[-1]) for axis in (0, 1))
     return rows, columns
 
 
