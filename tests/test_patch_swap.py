@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from swapfill import patch_products as products
 from swapfill import patch_swap as module
 from swapfill.encoder import VGG19
 from swapfill.errors import NoKnownPatchError
@@ -229,13 +230,13 @@ def test_the_size_of_a_block_changes_nothing(block: int, monkeypatch: pytest.Mon
         hole = hole_of(HOLES[name])[None]
         wanted = patch_swap(features, hole)
         with monkeypatch.context() as patched:
-            patched.setattr(module, "_BLOCK", block)
+            patched.setattr(products, "_BLOCK", block)
             assert torch.equal(patch_swap(features, hole), wanted), name
 
 
 def test_no_block_is_larger_than_asked_or_than_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
-    original = module._product
+    original = products._product
 
     def noted(keys: Tensor) -> Callable[[Tensor], Tensor]:
         product = original(keys)
@@ -247,8 +248,8 @@ def test_no_block_is_larger_than_asked_or_than_one_row(monkeypatch: pytest.Monke
 
         return one
 
-    monkeypatch.setattr(module, "_product", noted)
-    monkeypatch.setattr(module, "_BLOCK", 1100)
+    monkeypatch.setattr(products, "_product", noted)
+    monkeypatch.setattr(products, "_BLOCK", 1100)
     patch_swap(random_map(0)[None], hole_of(HOLES["centre"])[None])
     # 7 columns of queries, 8 x 9 cells of the map: two rows are 1008
     assert sizes == [(2, 7, 72), (2, 7, 72), (2, 7, 72), (1, 7, 72)]
@@ -261,7 +262,7 @@ def test_both_ways_to_multiply_give_the_products(
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     part, keys = whole_numbers(0)[0, :, :4, :5], whole_numbers(1)[0]
     wanted = torch.einsum("cab,chw->abhw", part, keys).flatten(2)
-    assert torch.equal(module._product(keys)(part), wanted)
+    assert torch.equal(products._product(keys)(part), wanted)
 
 
 @pytest.mark.parametrize("name", HOLES)

@@ -202,7 +202,7 @@ def _listed(asks: Tensor, unit: Tensor, maps: _Maps, gain: Tensor) -> _Listed:
 
 
 def _products(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
-    """Give what `patch_swap.product_rows` gives, as many rows at once as fit into a block."""
+    """Give what `patch_products.product_rows` gives, as many rows at once as fit into a block."""
     table, across = keys.flatten(1), part.shape[2]
     step = max(1, _BLOCK // (across * table.shape[1]) - PATCH + 1)
     for top in range(0, part.shape[1] - PATCH + 1, step):

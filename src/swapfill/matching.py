@@ -17,12 +17,12 @@ from swapfill.beside import Beside
 from swapfill.coherence import Shortlist, agree, carry, nearest
 from swapfill.masks import Box
 from swapfill.neighbourhoods import neighbourhoods
+from swapfill.patch_products import product_rows
 from swapfill.patch_swap import (
     PATCH,
     Match,
     candidates,
     paste,
-    product_rows,
     touching,
 )
 from swapfill.variation import preference

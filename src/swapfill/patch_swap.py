@@ -7,8 +7,7 @@ A 3x3 patch is named by its top left cell, so a map of h x w cells has (h - 2) x
 """
 
 import itertools
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -16,10 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from swapfill.errors import NoKnownPatchError
+from swapfill.patch_products import PATCH as PATCH
+from swapfill.patch_products import flat_rows
 
-PATCH = 3
-# Floats of the Gram matrix that are held at once: 8 MB.
-_BLOCK = 2_000_000
 # On a CPU, rows of candidates that are compared at once, and candidates from which on it pays.
 _STRIP, _LARGE = 40, 4500
 _CHANNELS = 16  # that are squared at once
@@ -234,7 +232,7 @@ def _best_of(
     penalty = torch.full_like(valid, -1e30, dtype=inverse.dtype).masked_fill_(valid, 0)
     penalty = F.pad(penalty, aside, value=-1e30)
     scores, rows, columns = [], [], []
-    for products in _flat_rows(part, keys):
+    for products in flat_rows(part, keys):
         score = torch.addcmul(penalty.flatten(), products, inverse, out=products)
         lines = score.unflatten(1, penalty.shape)
         # The best of each line, then where: torch tells where 20 x as slowly as how good.
@@ -243,64 +241,6 @@ def _best_of(
         scores.append(best)
         rows.append(row)
     return torch.stack(scores), torch.stack(rows), torch.stack(columns)
-
-
-def product_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
-    """Give the inner products of the patches of `part` with those of `keys`.
-
-    Args:
-        part: [C, a, b].
-        keys: [C, h, w].
-
-    Yields:
-        [b - 2, h - 2, w - 2], for each of a - 2 rows of patches: 4 MB at 512 px.
-    """
-    shape = (keys.shape[1] - PATCH + 1, keys.shape[2])
-    for flat in _flat_rows(part, keys):
-        yield flat.unflatten(1, shape)[..., : 1 - PATCH]
-
-
-def _flat_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
-    """Give the rows of `product_rows` as [b - 2, (h - 2) * w]: a map as one line is added faster.
-
-    The last two of each w are sums that run over a row's end, or 0: finite, but nothing.
-    """
-    height, width = keys.shape[1:]
-    products_with = _product(keys)
-    step = max(1, _BLOCK // (part.shape[2] * height * width))
-    last = (height - PATCH + 1) * width - PATCH + 1
-    summed: deque[Tensor] = deque(maxlen=PATCH)  # over columns, of the last three rows of cells
-    for cells in part.split(step, dim=1):
-        with torch.autocast(part.device.type, enabled=False):  # bf16 loses up to 6e-3 of cosine
-            gram = products_with(cells)
-        for row in gram:  # [b, h * w]
-            over_columns = row[:-2, :-2] + row[1:-1, 1:-1]
-            over_columns += row[2:, 2:]
-            summed.append(over_columns)
-            if len(summed) == PATCH:
-                first, second, third = summed
-                product = first.new_empty(len(first), last + PATCH - 1)
-                product[:, last:] = 0
-                inner = product[:, :last]
-                torch.add(first[:, :last], second[:, width : width + last], out=inner)
-                inner += third[:, 2 * width : 2 * width + last]
-                yield product
-
-
-def _product(keys: Tensor) -> Callable[[Tensor], Tensor]:
-    """Give what multiplies cells [C, a, b] with those of `keys` [C, h, w]: to [a, b, h * w]."""
-    if keys.device.type == "cpu" and torch.get_num_threads() == 1:
-        # What a convolution does too with one thread, but copies all weights each time.
-        table = keys.flatten(1).contiguous()
-        return lambda cells: (cells.flatten(1).T @ table).unflatten(0, cells.shape[1:])
-    # As a channels_last 1x1 convolution: oneDNN's kernel, 2.3 x MKL's `@` in fp32 on AMD.
-    weight = keys.flatten(1).T.contiguous()[:, :, None, None]
-
-    def product(cells: Tensor) -> Tensor:
-        held = cells[None].contiguous(memory_format=torch.channels_last)
-        return F.conv2d(held, weight)[0].permute(1, 2, 0)
-
-    return product
 
 
 def patch_norms(features: Tensor) -> Tensor:
