@@ -1,5 +1,6 @@
 """Multi-scale neural patch synthesis (Yang et al., 2017; [35]), from a coarse guess."""
 
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 def _settings(wanted: Wanted) -> dict[str, Any]:
     """Say whose guess it starts from, and what it minimises."""
-    ours = wanted.model is None
-    guess = bundles.GUESS.describe(wanted) if ours else context_encoder.describe_run(wanted)
+    ours, plain = wanted.model is None, replace(wanted, options={})  # which are its own
+    guess = bundles.GUESS.describe(plain) if ours else context_encoder.describe_run(plain)
     return {
         "swapfill": version("swapfill"),
         "guess of": "the packaged Image2Feature" if ours else "a Context Encoder",
