@@ -103,3 +103,10 @@ def test_an_address_in_use_is_one_line() -> None:
         wanted = f"serve: 127.0.0.1:{port}: Address already in use, want another --host or --port"
         with pytest.raises(ConfigError, match=re.escape(wanted)), listen(ServeSettings(port=port)):
             pass
+
+
+def test_who_is_told_the_address_can_connect_before_the_server_runs() -> None:
+    with listen(ServeSettings.read({"port": 0}, "test")) as (_, address):
+        port = int(address.rstrip("/").rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            pass

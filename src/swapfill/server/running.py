@@ -74,6 +74,7 @@ def listen(settings: ServeSettings) -> Iterator[tuple[socket.socket, str]]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            listener.listen()  # who is told the address may connect at once, and waits its turn
         except OSError as error:
             reason = error.strerror or error
             wanted = "want another --host or --port"
