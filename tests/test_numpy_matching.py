@@ -100,13 +100,15 @@ def test_lists_on_a_large_map_are_those_of_torch() -> None:
     assert away.max() < 32 + 24
 
 
-def test_messages_are_those_of_torch_bit_for_bit() -> None:
+def test_choices_are_those_of_torch() -> None:
     found = shortlist(features(20), hole(20, ragged=True), features(20, seed=1), 9)
     query, places, similarity = (theirs(part) for part in found[:3])
     same = coherence.Shortlist(query, places, similarity, found.width)
-    for sweeps in (1, 3):
-        wanted = coherence.agree(same, 0.2, sweeps)
-        np.testing.assert_array_equal(agree(found, np.float32(0.2), sweeps), wanted.numpy())
+    unit = np.abs(features(20, seed=1)) / 3
+    for sweeps in (0, 1, 3):
+        wanted = coherence.agree(same, theirs(unit), 0.2, sweeps)
+        np.testing.assert_array_equal(agree(found, unit, 0.2, sweeps), wanted.numpy())
+    assert (agree(found, unit, 0.2, 3) != agree(found, unit, 0.2, 0)).any()
 
 
 @pytest.mark.parametrize("ragged", [False, True])

@@ -25,7 +25,7 @@ name = "toy"
 description = "a toy"
 notes = "the end"
 vgg = "vgg.safetensors"
-fill.bonus = 0.25
+fill.bonus = 0.9
 encoder.width = 2
 image2feature = { side = 128, width = 2, max_width = 4 }
 feature2image = { side = 128, width = 2, max_width = 4 }
@@ -193,7 +193,7 @@ def test_a_chain_trains_every_stage_and_makes_a_bundle(path: Path) -> None:
     bundle = Bundle.open(folder)
     bundle.verify()
     assert (bundle.config.name, bundle.config.description) == ("toy", "a toy")
-    assert bundle.config.fill.bonus == 0.25
+    assert bundle.config.fill.bonus == 0.9
     assert bundle.config.image2feature == chain.links[1].settings.image2feature
     assert list(bundle.config.feature2image) == ["all"]
     for part, file in (

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-SIGMA = 2.0  # cells; the guess is blurry, so it is compared with known colours as blurry
+SIGMA = 0.5  # cells; the guess is blurry, so it is compared with known colours as blurry
 
 
 class Beside(NamedTuple):

@@ -4,14 +4,16 @@ Not in the paper: there each query takes its own best candidate, neighbours pick
 disagree, and the mean over nine copies blurs again.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from swapfill.patch_swap import Match
+from swapfill.patch_swap import PATCH, Match
 
 _DISTANCES = 1 << 22  # that are held at once, 17 MB
+_TOGETHER = 128  # pairs that are weighed at once
 NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
@@ -19,7 +21,7 @@ class Shortlist(NamedTuple):
     """What each query may take: its best candidates, of all that are allowed.
 
     `query` is [N, 2], cells. `places` are [N, K], candidates in reading order on a map of `width`
-    patches a row, rising along K; `similarity` is [N, K].
+    patches a row; `similarity` is [N, K].
     """
 
     query: Tensor
@@ -28,17 +30,25 @@ class Shortlist(NamedTuple):
     width: int
 
 
-def agree(listed: Shortlist, bonus: float, sweeps: int) -> Tensor:
-    """Choose a candidate for each query: similar, and next to what its neighbours choose.
+class _Pairs(NamedTuple):
+    """Neighbouring queries, and what they gain together: a row each, [E], [E] and [E, K, K]."""
 
-    Maximises the sum of similarities plus `bonus` for each pair of neighbouring queries whose
-    candidates are neighbours in the same way (a Potts model on offsets), by max-product belief
-    propagation. A pair that disagrees just forgoes the bonus, so borders between pieces are free
-    to lie anywhere. A candidate more than four bonuses below its query's best can never win nor
-    speak, so that a list which holds all others is as good as all of them.
+    first: Tensor
+    second: Tensor
+    gain: Tensor
+
+
+def agree(listed: Shortlist, unit: Tensor, bonus: float, sweeps: int) -> Tensor:
+    """Choose a candidate for each query: similar, and continued by its neighbours' candidates.
+
+    Maximises the sum of similarities plus, for each pair of neighbouring queries, `bonus` times the
+    cosine of what their candidates show in the cells between the two: 1 for candidates that are
+    neighbours in the same way, and little less where a border between two pieces will not be seen.
+    By max-product belief propagation.
 
     Args:
         listed: the queries and their candidates.
+        unit: the cells' unit features, [C, h, w]; w is `listed.width` + 2.
         bonus: in units of similarity.
         sweeps: how far an opinion travels, in queries.
 
@@ -46,45 +56,65 @@ def agree(listed: Shortlist, bonus: float, sweeps: int) -> Tensor:
         The index of each query's candidate in reading order, [N].
     """
     belief = listed.similarity.clone()
-    links = {step: _links(listed, step) for step in NEIGHBOURS}
-    messages = {step: torch.zeros_like(belief) for step in NEIGHBOURS}
-    says = belief.new_zeros(belief.numel() + 1)  # the last is what nobody says
+    pairs = [_pairs(listed, unit, step, bonus) for step in ((0, 1), (1, 0))]
+    forth = [belief[pair.first].zero_() for pair in pairs]
+    back = [belief[pair.second].zero_() for pair in pairs]
     for _ in range(sweeps):
-        for step in NEIGHBOURS:
-            # What each query would tell its neighbour at `step`, without what that one told it.
-            told = belief - messages[(-step[0], -step[1])]
-            best = told.amax(dim=1, keepdim=True)
-            # relative to its best: bonus if the neighbour continues it, 0 if it goes its own way
-            torch.clamp(told - best + bonus, min=0.0, out=says[:-1].view_as(told))
-            heard = says[links[step]]
-            belief += heard - messages[step]
-            messages[step] = heard
+        for i, (first, second, gain) in enumerate(pairs):
+            forth[i] = _told(belief, first, back[i], second, forth[i], gain)
+            back[i] = _told(belief, second, forth[i], first, back[i], gain.mT)
     chosen = belief.argmax(dim=1, keepdim=True)
     return listed.places.gather(1, chosen)[:, 0]
 
 
-def _links(listed: Shortlist, step: tuple[int, int]) -> Tensor:
-    """Find who speaks to each query and candidate along `step`: [N, K] of flat places.
+def _told(
+    belief: Tensor, speaker: Tensor, heard: Tensor, listener: Tensor, before: Tensor, gain: Tensor
+) -> Tensor:
+    """Let each speaker tell its listener, [E, K], what `heard` from it did not say.
 
-    It is the query one step back, about the candidate one step back; where there is none, the place
-    after the last.
+    `belief` takes it in place of what was told `before`.
     """
-    query, places, _, width = listed
+    opinion = belief[speaker] - heard
+    says = torch.empty_like(opinion)
+    for out, one, its in _lots(says, opinion, gain):
+        torch.amax(one[:, :, None] + its, dim=1, out=out)
+    says -= says.amax(dim=1, keepdim=True)
+    belief.index_add_(0, listener, says - before)
+    return says
+
+
+def _pairs(listed: Shortlist, unit: Tensor, step: tuple[int, int], bonus: float) -> _Pairs:
+    """Pair each query with the next one along `step`, and weigh their candidates together."""
+    first, second = _neighbours(listed.query, step)
+    table = unit.flatten(1).T.contiguous()
+    row = listed.width + PATCH - 1  # cells
+    middle = (listed.places // listed.width + 1) * row + listed.places % listed.width + 1
+    ahead = step[0] * row + step[1]
+    count = listed.places.shape[1]
+    gain = table.new_empty(len(first), count, count)
+    for out, *some in _lots(gain, first, second):
+        one, other = (middle[part] for part in some)
+        torch.bmm(table[one + ahead], table[other].mT, out=out)
+        out += table[one] @ table[other - ahead].mT
+    return _Pairs(first, second, gain.mul_(bonus / 2))
+
+
+def _lots(*parts: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Go through pairs by as many as fit into a cache."""
+    if len(parts[0]):
+        yield from zip(*(part.split(_TOGETHER) for part in parts), strict=True)
+
+
+def _neighbours(query: Tensor, step: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Find the queries that have a neighbour at `step`, and it: [E] and [E], indices."""
     size = query.amax(dim=0) + 1
-    rows = torch.full([int(n) for n in size], -1, device=query.device)
-    rows[query[:, 0], query[:, 1]] = torch.arange(len(query), device=query.device)
-    before = query - torch.tensor(step, device=query.device)
-    held = before.clamp(min=0).minimum(size - 1)
-    speaker = rows[held[:, 0], held[:, 1]]
-    speaker = torch.where((held == before).all(dim=1), speaker, -1)[:, None]
-    column = places % width - step[1]
-    wanted = places - step[0] * width - step[1]
-    span = int(places.max()) + width + 2  # a row's own range of numbers
-    sought = speaker * span + wanted
-    table = (torch.arange(len(query), device=query.device)[:, None] * span + places).flatten()
-    place = torch.searchsorted(table, sought.clamp(min=0)).clamp(max=len(table) - 1)
-    there = (table[place] == sought) & (speaker >= 0) & (column >= 0) & (column < width)
-    return torch.where(there & (wanted >= 0), place, len(table))
+    number = torch.full([int(n) for n in size], -1, device=query.device)
+    number[query[:, 0], query[:, 1]] = torch.arange(len(query), device=query.device)
+    next_ = query + torch.tensor(step, device=query.device)
+    held = next_.minimum(size - 1)
+    second = number[held[:, 0], held[:, 1]].masked_fill((held != next_).any(dim=1), -1)
+    first = (second >= 0).nonzero()[:, 0]
+    return first, second[first]
 
 
 def spans(step: int) -> tuple[slice, slice]:

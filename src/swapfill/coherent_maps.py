@@ -63,7 +63,7 @@ def swap_maps_coherently(
         expected: expected unit features, [B, C, h, w]; the guess's own unless given.
         coarse: what was matched on each map `factor` times as coarse; all None at the coarsest.
         factor: fine cells a coarse cell spans.
-        bonus: of two neighbouring queries that agree, in units of cosine.
+        bonus: of neighbouring pieces that go on in each other, in units of cosine.
         values: what is copied, [B, D, h, w].
         seed: of another try; see `variation`.
         around: of each map, colours that are compared as well at the coarsest scale.
@@ -84,11 +84,13 @@ def swap_maps_coherently(
         place, similarity = _carried(known, features, hole, maps, factor)
     else:
         unit = F.normalize(features.float(), dim=1)
-        asks = unit if expected is None else torch.where(hole, expected.float(), unit)
+        asks = keys = unit
+        if expected is not None:
+            asks = torch.where(hole, expected.float(), unit)
         if around is not None:
             asks = torch.cat([asks, torch.stack([one.asks for one in around])], dim=1)
-            unit = torch.cat([unit, torch.stack([one.keys for one in around])], dim=1)
-        place, similarity = _agreed(asks, unit, maps, bonus, seed)
+            keys = torch.cat([unit, torch.stack([one.keys for one in around])], dim=1)
+        place, similarity = _agreed(asks, keys, unit, maps, bonus, seed)
     places = torch.full_like(maps.valid, -1, dtype=torch.long)
     places[maps.query.unbind(dim=1)] = place[:, 0] * features.shape[3] + place[:, 1]
     split = (one.split(maps.asking) for one in (maps.query[:, 1:], place, similarity))
@@ -144,15 +146,16 @@ def _carried(
 
 
 def _agreed(
-    asks: Tensor, unit: Tensor, maps: _Maps, bonus: float, seed: int
+    asks: Tensor, keys: Tensor, unit: Tensor, maps: _Maps, bonus: float, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Choose candidates, [N, 2] in cells of their maps, with their similarities, [N]."""
     height, width, query = unit.shape[2], maps.valid.shape[2], maps.query
-    listed = _listed(asks, unit, maps, _gain(maps.valid, seed))
+    listed = _listed(asks, keys, maps, _gain(maps.valid, seed))
     below = query[:, 0] * height
     tall = torch.stack([below + query[:, 1], query[:, 2]], dim=1)
     places = listed.indices + (below * width)[:, None]
-    index = agree(Shortlist(tall, places, listed.values, width), bonus, SWEEPS)
+    stacked = unit.transpose(0, 1).flatten(1, 2)  # one below the other
+    index = agree(Shortlist(tall, places, listed.values, width), stacked, bonus, SWEEPS)
     similarity = torch.where(places == index[:, None], listed.values, 0).sum(dim=1)
     index = index - below * width
     return torch.stack([index // width, index % width], dim=1), similarity

@@ -27,8 +27,8 @@ from swapfill.patch_swap import (
 )
 from swapfill.variation import preference
 
-LISTED = 128  # candidates of each query that `agree` chooses from
-SWEEPS = 12
+LISTED = 32  # candidates of each query that `agree` chooses from; 64 and 128 choose as well
+SWEEPS = 8
 
 
 def coherent_match(
@@ -45,7 +45,7 @@ def coherent_match(
         features: of the guess composited with the known pixels, [C, h, w].
         hole: r, [1, h, w], bool, with at least one cell.
         expected: expected unit features, [C, h, w]; the guess's own unless given.
-        bonus: of two neighbouring queries that agree, in units of cosine.
+        bonus: of neighbouring pieces that go on in each other, in units of cosine.
         seed: of another try; see `variation`.
         beside: channels of colours and places, compared as well.
 
@@ -53,12 +53,14 @@ def coherent_match(
         NoKnownPatchError: there is no candidate.
     """
     unit = F.normalize(features.float(), dim=0)
-    asks = unit if expected is None else torch.where(hole, expected.float(), unit)
+    asks = keys = unit
+    if expected is not None:
+        asks = torch.where(hole, expected.float(), unit)
     if beside is not None:
-        asks, unit = torch.cat([asks, beside.asks]), torch.cat([unit, beside.keys])
+        asks, keys = torch.cat([asks, beside.asks]), torch.cat([unit, beside.keys])
     preferred = preference(seed, hole.shape[1] - PATCH + 1, hole.shape[2] - PATCH + 1)
-    listed = shortlist(asks, hole, unit, LISTED, preferred)
-    index = agree(listed, bonus, SWEEPS)
+    listed = shortlist(asks, hole, keys, LISTED, preferred)
+    index = agree(listed, unit, bonus, SWEEPS)
     score = listed.similarity[listed.places == index[:, None]]
     place = torch.stack([index // listed.width, index % listed.width], dim=1)
     return Match(listed.query, place, score)

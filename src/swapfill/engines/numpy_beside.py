@@ -7,7 +7,7 @@ import numpy as np
 
 from swapfill.engines.numpy_swap import Bools, Floats
 
-_SIGMA = 2.0  # as in `beside`
+_SIGMA = 0.5  # as in `beside`
 
 
 class Beside(NamedTuple):

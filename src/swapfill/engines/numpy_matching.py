@@ -3,6 +3,7 @@
 Maps are [C, h, w], float32; holes [h, w], bool; places are in cells.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from swapfill.engines.numpy_alignment import align
 from swapfill.engines.numpy_beside import Beside
-from swapfill.engines.numpy_grid import NEIGHBOURS, nearest
+from swapfill.engines.numpy_grid import nearest
 from swapfill.engines.numpy_swap import (
     PATCH,
     Bools,
@@ -26,8 +27,9 @@ from swapfill.neighbourhoods import neighbourhoods
 from swapfill.variation import preference
 
 # As in `matching`: the candidates that `agree` chooses from, and its sweeps.
-_LISTED = 128
-_SWEEPS = 12
+_LISTED = 32
+_SWEEPS = 8
+_TOGETHER = 128  # pairs that are weighed at once: what they hold stays in a cache
 
 
 def coherent_match(
@@ -44,7 +46,7 @@ def coherent_match(
         features: of the guess composited with the known pixels, [C, h, w].
         hole: [h, w], with at least one cell.
         expected: expected unit features, [C, h, w]; the guess's own unless given.
-        bonus: of two neighbouring queries that agree, in units of cosine.
+        bonus: of neighbouring pieces that go on in each other, in units of cosine.
         seed: of another try; see `variation`.
         beside: channels of colours and places, compared as well.
 
@@ -53,12 +55,14 @@ def coherent_match(
     """
     norms = np.sqrt(np.einsum("chw,chw->hw", features, features))
     unit = features / np.maximum(norms, np.float32(1e-12))
-    asks = unit if expected is None else np.where(hole, expected, unit)
+    asks = keys = unit
+    if expected is not None:
+        asks = np.where(hole, expected, unit)
     if beside is not None:
-        asks, unit = np.concatenate([asks, beside.asks]), np.concatenate([unit, beside.keys])
+        asks, keys = np.concatenate([asks, beside.asks]), np.concatenate([unit, beside.keys])
     preferred = preference(seed, hole.shape[0] - PATCH + 1, hole.shape[1] - PATCH + 1)
-    listed = shortlist(asks, hole, unit, _LISTED, preferred)
-    index = agree(listed, np.float32(bonus), _SWEEPS)
+    listed = shortlist(asks, hole, keys, _LISTED, preferred)
+    index = agree(listed, unit, bonus, _SWEEPS)
     return Match(listed.query, np.stack(np.divmod(index, listed.width), axis=1))
 
 
@@ -119,13 +123,22 @@ def _largest(rows: Floats, count: int) -> Places:
     return np.sort(np.argpartition(rows, first, axis=1)[:, first:], axis=1)
 
 
-def agree(listed: Shortlist, bonus: np.float32, sweeps: int) -> Places:
-    """Choose a candidate for each query: similar, and next to what its neighbours choose.
+class _Pairs(NamedTuple):
+    """Neighbouring queries, and what they gain together: a row each, [E], [E] and [E, K, K]."""
+
+    first: Places
+    second: Places
+    gain: Floats
+
+
+def agree(listed: Shortlist, unit: Floats, bonus: float, sweeps: int) -> Places:
+    """Choose a candidate for each query: similar, and continued by its neighbours' candidates.
 
     Max-product belief propagation, as `coherence.agree` explains it.
 
     Args:
         listed: the queries and their candidates.
+        unit: the cells' unit features, [C, h, w]; w is `listed.width` + 2.
         bonus: in units of similarity.
         sweeps: how far an opinion travels, in queries.
 
@@ -133,40 +146,60 @@ def agree(listed: Shortlist, bonus: np.float32, sweeps: int) -> Places:
         The index of each query's candidate in reading order, [N].
     """
     belief = listed.similarity.copy()
-    links = {step: _links(listed, step) for step in NEIGHBOURS}
-    messages = {step: np.zeros_like(belief) for step in NEIGHBOURS}
-    says = np.zeros(belief.size + 1, np.float32)  # the last is what nobody says
-    told = says[:-1].reshape(belief.shape)
+    pairs = [_pairs(listed, unit, step, bonus) for step in ((0, 1), (1, 0))]
+    forth = [np.zeros_like(belief[pair.first]) for pair in pairs]
+    back = [np.zeros_like(belief[pair.second]) for pair in pairs]
     for _ in range(sweeps):
-        for step in NEIGHBOURS:
-            np.subtract(belief, messages[(-step[0], -step[1])], out=told)
-            told -= told.max(axis=1, keepdims=True)
-            told += bonus
-            np.maximum(told, 0, out=told)
-            heard = says[links[step]]
-            belief += heard - messages[step]
-            messages[step] = heard
+        for i, (first, second, gain) in enumerate(pairs):
+            forth[i] = _told(belief, first, back[i], second, forth[i], gain)
+            back[i] = _told(belief, second, forth[i], first, back[i], gain.transpose(0, 2, 1))
     chosen = belief.argmax(axis=1)[:, None]
     return np.take_along_axis(listed.places, chosen, axis=1)[:, 0]
 
 
-def _links(listed: Shortlist, step: tuple[int, int]) -> Places:
-    """Find who speaks to each query and candidate along `step`: [N, K] of flat places."""
-    query, places, _, width = listed
+def _told(
+    belief: Floats, speaker: Places, heard: Floats, listener: Places, before: Floats, gain: Floats
+) -> Floats:
+    """Let each speaker tell its listener, [E, K], what `heard` from it did not say."""
+    opinion = belief[speaker] - heard
+    says = np.empty_like(opinion)
+    for some in _lots(len(says)):
+        np.max(opinion[some, :, None] + gain[some], axis=1, out=says[some])
+    says -= says.max(axis=1, keepdims=True)
+    belief[listener] += says - before
+    return says
+
+
+def _pairs(listed: Shortlist, unit: Floats, step: tuple[int, int], bonus: float) -> _Pairs:
+    """Pair each query with the next one along `step`, and weigh their candidates together."""
+    first, second = _neighbours(listed.query, step)
+    table = np.ascontiguousarray(unit.reshape(len(unit), -1).T)
+    row = listed.width + PATCH - 1  # cells
+    middle = (listed.places // listed.width + 1) * row + listed.places % listed.width + 1
+    ahead = step[0] * row + step[1]
+    count = listed.places.shape[1]
+    gain = np.empty((len(first), count, count), np.float32)
+    for some in _lots(len(first)):
+        one, other = middle[first[some]], middle[second[some]]
+        np.matmul(table[one + ahead], table[other].transpose(0, 2, 1), out=gain[some])
+        gain[some] += table[one] @ table[other - ahead].transpose(0, 2, 1)
+    gain *= np.float32(bonus / 2)
+    return _Pairs(first, second, gain)
+
+
+def _lots(count: int) -> Iterator[slice]:
+    return (slice(first, first + _TOGETHER) for first in range(0, count, _TOGETHER))
+
+
+def _neighbours(query: Places, step: tuple[int, int]) -> tuple[Places, Places]:
+    """Find the queries that have a neighbour at `step`, and it: [E] and [E], indices."""
     size = query.max(axis=0) + 1
-    rows = np.full(size, -1)
-    rows[tuple(query.T)] = np.arange(len(query))
-    before = query - step
-    held = np.clip(before, 0, size - 1)
-    speaker = np.where((held == before).all(axis=1), rows[tuple(held.T)], -1)[:, None]
-    column = places % width - step[1]
-    wanted = places - step[0] * width - step[1]
-    span = int(places.max()) + width + 2  # a row's own range of numbers
-    sought = speaker * span + wanted
-    table = (np.arange(len(query))[:, None] * span + places).ravel()
-    place = np.minimum(np.searchsorted(table, np.maximum(sought, 0)), len(table) - 1)
-    there = (table[place] == sought) & (speaker >= 0) & (column >= 0) & (column < width)
-    return np.where(there & (wanted >= 0), place, len(table))
+    number = np.full(size, -1)
+    number[tuple(query.T)] = np.arange(len(query))
+    held = np.minimum(query + step, size - 1)
+    second = np.where((held != query + step).any(axis=1), -1, number[tuple(held.T)])
+    first = np.flatnonzero(second >= 0)
+    return first, second[first]
 
 
 def carried_match(coarse: Match, features: Floats, hole: Bools, factor: int) -> Match:
