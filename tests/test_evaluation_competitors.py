@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from evaluation_files import boxed, drawn
-from swapfill import encoder
+from swapfill import bundle, encoder
 from swapfill.bundle import sha256
 from swapfill.context_encoder import ContextEncoder
 from swapfill.encoder import VGG19
@@ -162,6 +162,19 @@ def test_neural_patch_starts_from_the_guess_that_it_names(
         pictures.append(method.load(wanted)(np.where(hole[..., None], np.uint8(0), truth), hole))
         np.testing.assert_array_equal(pictures[-1][~hole], truth[~hole])
     assert not np.array_equal(pictures[0], pictures[1])
+
+
+def test_neural_patch_depends_on_nothing_of_a_bundle_but_its_image2feature(
+    own_bundle: Path, vgg: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "find", lambda model: own_bundle)
+    wanted = Wanted("neural-patch", vgg=str(vgg))
+    before = METHODS["neural-patch"].describe(wanted)
+    for part, is_same in (("feature2image", True), ("image2feature", False)):
+        weights = own_bundle / f"{part}.safetensors"
+        weights.write_bytes(weights.read_bytes() + b" ")
+        bundle.write_sums(own_bundle)
+        assert (METHODS["neural-patch"].describe(wanted) == before) is is_same
 
 
 def test_neural_patch_without_vgg_names_the_file(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swapfill.bundle import SUMS, Bundle
+from swapfill.bundle import SUMS, Bundle, sha256
 from swapfill.config import FillSettings
 from swapfill.errors import BundleError, ConfigError
 from swapfill.evaluation.methods.interface import Fill, Method, Wanted
@@ -41,6 +41,22 @@ def guess_windows(
         guess, _ = engine.infer(known, here)
         filled[i] = engine.get(engine.resize(guess, len(one)))[0]
     return filled
+
+
+def describe_guesser(wanted: Wanted) -> dict[str, Any]:
+    """Say which Image2Feature a bundle has: of the bundle, all that its guess depends on.
+
+    Raises:
+        BundleError: there is no such bundle, or its weights are damaged.
+    """
+    bundle = Bundle.open(wanted.model or _DEFAULT)
+    return {
+        "image2feature": bundle.config.image2feature.model_dump(mode="json"),
+        "sha256": sha256(bundle.weights("image2feature")),
+        "engine": wanted.engine,
+        "device": wanted.device,
+        "precision": wanted.precision,
+    }
 
 
 def _settings(wanted: Wanted) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Multi-scale neural patch synthesis (Yang et al., 2017; [35]), from a coarse guess."""
 
-from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
 
 def _settings(wanted: Wanted) -> dict[str, Any]:
     """Say whose guess it starts from, and what it minimises."""
-    ours, plain = wanted.model is None, replace(wanted, options={})  # which are its own
-    guess = bundles.GUESS.describe(plain) if ours else context_encoder.describe_run(plain)
+    ours = wanted.model is None
+    describe = bundles.describe_guesser if ours else context_encoder.describe_run
     return {
         "swapfill": version("swapfill"),
         "guess of": "the packaged Image2Feature" if ours else "a Context Encoder",
-        "guess": guess,
+        "guess": describe(wanted),
         "vgg": describe_vgg(wanted.vgg),
     } | _own(wanted).model_dump(mode="json")
 
