@@ -1,8 +1,9 @@
 """What coherent matching compares beside features: the colours around a cell, and where it is.
 
 Not in the paper. Expected unit features say little of how bright a place is, and a piece of another
-colour shows through the tone that it is given, as embossing or a weave; and of pieces that are as
-similar, a near one has the right size and light more often.
+colour shows through the tone that it is given, as embossing or a weave. So does an edge in a piece
+that the guess does not have: its two sides are levelled, and a ridge is left. And of pieces that are
+as similar, a near one has the right size and light more often.
 """
 
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-SIGMA = 0.5  # cells; the guess is blurry, so it is compared with known colours as blurry
+SIGMA = 0.5  # cells; enough to look past a texture's single cells, and to see an edge
 
 
 class Beside(NamedTuple):
