@@ -2,8 +2,8 @@
 
 Not in the paper. Expected unit features say little of how bright a place is, and a piece of another
 colour shows through the tone that it is given, as embossing or a weave. So does an edge in a piece
-that the guess does not have: its two sides are levelled, and a ridge is left. And of pieces that are
-as similar, a near one has the right size and light more often.
+that the guess does not have: its two sides are levelled, and a ridge is left. And of pieces as
+similar, a near one has the right size and light more often.
 """
 
 from typing import NamedTuple
