@@ -22,7 +22,7 @@ from swapfill.weights import load_into, read_tensors, save_from
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 OWN = ("tiny", "default")
-PAPERS = ("paper-imagenet", "paper-coco", "paper-paris")
+PAPERS = ("paper-imagenet", "paper-coco", "paper-paris", "paper-small")
 ABLATIONS = (
     *("deconvolution", "no-adversarial", "relu2-1", "relu4-1", "resnet", "context-encoder"),
     *("predictions", "truth", "mixture"),
