@@ -1,25 +1,26 @@
 """What filling costs: against the hole, the picture, many holes, and a folder of pictures.
 
-    python benchmarks/scaling.py [--only holes,pictures,matching,dust,folders] [--most 2048]
+    python benchmarks/scaling.py [--only holes,pictures,files,matching,dust,folders] [--most 2048]
 
 Each case runs in a process of its own, which says how long its processor worked for each step (not
 how long it took: the machine may be shared) and the most memory it held. Pictures are drawn: the
 packaged photograph, enlarged, with noise of single pixels so that no picture compresses to nothing.
 """
 
-import argparse
 import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 from swapfill.bundle import packaged
@@ -29,19 +30,35 @@ from swapfill.planning import plan_windows
 
 HOLES = (256, 512, 1024, 2048, 4096)  # sides in pixels, each in a picture three times as wide
 PICTURES = ((1, 256), (10, 256), (30, 256), (100, 256), (100, 512))  # megapixels, hole's side
+FILES = {  # name, ending, what tifffile is told; each of 100 megapixels
+    "JPEG": (".jpg", None),
+    "PNG": (".png", None),
+    "TIFF of 8 bits": (".tif", {"dtype": np.uint8}),
+    "TIFF of 16 bits": (".tif", {"dtype": np.uint16}),
+    "TIFF of 16 bits, deflated": (
+        ".tif",
+        {"dtype": np.uint16, "compression": "zlib", "predictor": 2, "rowsperstrip": 4},
+    ),
+}
 FOLDER = 24  # pictures of 512 x 512
 Report = dict[str, float]
 
 
-def draw(path: Path, side: int) -> Path:
-    """Draw a square picture, band by band."""
+def draw(path: Path, side: int, tiff: dict[str, Any] | None = None) -> Path:
+    """Draw a square picture, if it is not there, band by band; as TIFF, as tifffile is told."""
+    if path.exists():
+        return path
     source = Image.open(packaged().parent / "assets" / "demo.jpg").convert("RGB")
     pixels = np.asarray(source.resize((side, side), Image.Resampling.BICUBIC)).copy()
     rng = np.random.default_rng(side)
     for top in range(0, side, 512):
         band = pixels[top : top + 512]
-        band[:] = np.clip(band + rng.integers(-12, 13, band.shape), 0, 255)
-    Image.fromarray(pixels).save(path, quality=92)
+        band[:] = np.clip(band + rng.integers(-12, 13, band.shape, np.int8), 0, 255)
+    if tiff is None:
+        Image.fromarray(pixels).save(path, quality=92, compress_level=1)
+    else:
+        deep = 257 if tiff["dtype"] == np.uint16 else 1
+        tifffile.imwrite(path, pixels * tiff["dtype"](deep), photometric="rgb", **tiff)
     return path
 
 
@@ -81,13 +98,13 @@ def fill(photo: str, mask: str, matching: str = "coherent") -> Report:
         painter = Inpainter.load("default", device="cpu", matching=matching)
     with meter.step("read"):
         picture = Photograph.open(photo)
-        hole = read_hole(mask, picture.size)
-    pieces = plan_windows(hole)
+        holes = [read_hole(mask, picture.size)]
+    pieces = plan_windows(holes[0])
     meter.found["windows"] = len(pieces)
     meter.found["largest"] = max(piece.window.side for piece in pieces)
     with meter.step("fill"):
-        filled = painter.fill_photograph(picture, hole)
-    del picture, hole
+        filled = painter.fill_photograph(picture, holes.pop, reuse=True)
+    del picture
     with meter.step("write"):
         filled.save(Path(photo).with_name(f"filled-{Path(photo).name}"))
     return meter.found
@@ -110,15 +127,15 @@ def show(title: str, rows: Iterator[tuple[str, Report]]) -> None:
         print(f"| {name} | {' | '.join(f'{value:g}' for value in row.values())} |", flush=True)
 
 
-def holes(folder: Path, most: int) -> Iterator[tuple[str, Report]]:
+def holes(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
     """Measure holes of growing sides."""
-    for hole in (side for side in HOLES if side <= most):
+    for hole in (side for side in HOLES if asked.least <= side <= asked.most):
         side = min(3 * hole, 12_000)
         photo = draw(folder / f"{side}.jpg", side)
         yield f"{hole} px", in_child(photo, draw_mask(folder / "mask.png", side, hole))
 
 
-def pictures(folder: Path, most: int) -> Iterator[tuple[str, Report]]:
+def pictures(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
     """Measure one hole in growing pictures."""
     for million, hole in PICTURES:
         side = round((million * 1e6) ** 0.5)
@@ -127,23 +144,35 @@ def pictures(folder: Path, most: int) -> Iterator[tuple[str, Report]]:
         yield f"{million} MP, {hole} px", in_child(photo, mask)
 
 
-def matchings(folder: Path, most: int) -> Iterator[tuple[str, Report]]:
+def files(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
+    """Measure one hole of 512 px in 100 megapixels of each kind, and the same hole alone."""
+    mask = draw_mask(folder / "mask.png", 1536, 512)
+    if not asked.kind:
+        yield "JPEG of 2.4 MP", in_child(draw(folder / "alone.jpg", 1536), mask)
+    mask = draw_mask(folder / "mask.png", 10_000, 512)
+    for name in [asked.kind] if asked.kind else FILES:
+        ending, tiff = FILES[name]
+        photo = draw(folder / f"{name.replace(' ', '-')}{ending}", 10_000, tiff)
+        yield name, in_child(photo, mask)
+
+
+def matchings(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
     """Measure carried matches beside the paper's exact search at every scale."""
-    for hole in (side for side in (128, 256, 512) if side <= most):
+    for hole in (side for side in (128, 256, 512) if side <= asked.most):
         photo = draw(folder / f"{3 * hole}.jpg", 3 * hole)
         mask = draw_mask(folder / "mask.png", 3 * hole, hole)
         for matching in ("coherent", "literal"):
             yield f"{hole} px, {matching}", in_child(photo, mask, matching)
 
 
-def dust(folder: Path, most: int) -> Iterator[tuple[str, Report]]:
+def dust(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
     """Measure hundreds of small holes in one picture."""
     for count in (1, 100, 400):
         photo = draw(folder / "dust.jpg", 2000)
         yield f"{count} holes", in_child(photo, draw_mask(folder / "mask.png", 2000, 9, count))
 
 
-def folders(folder: Path, most: int) -> Iterator[tuple[str, Report]]:
+def folders(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
     """Measure a folder's throughput in one process and in two, by the clock and the processor."""
     photos = folder / "photos"
     photos.mkdir()
@@ -174,9 +203,10 @@ def _processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
-CASES: dict[str, tuple[str, Callable[[Path, int], Iterator[tuple[str, Report]]]]] = {
+CASES: dict[str, tuple[str, Callable[[Path, Namespace], Iterator[tuple[str, Report]]]]] = {
     "holes": ("The hole's side", holes),
     "pictures": ("The picture's size", pictures),
+    "files": ("A hole of 512 px in files of 100 MP", files),
     "matching": ("Carried matches and exact search", matchings),
     "dust": ("Holes of 9 px in 4 MP", dust),
     "folders": (f"A folder of {FOLDER} pictures of 512 x 512, a hole of 120 px each", folders),
@@ -185,18 +215,22 @@ CASES: dict[str, tuple[str, Callable[[Path, int], Iterator[tuple[str, Report]]]]
 
 def main() -> None:
     """Run what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(CASES))
     parser.add_argument("--most", type=int, default=max(HOLES), help="the largest hole's side")
-    parser.add_argument("--child", nargs="+", metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--least", type=int, default=0, help="the smallest, of `holes`")
+    parser.add_argument("--kind", choices=FILES, help="of `files`: this one only")
+    parser.add_argument("--folder", type=Path, help="where pictures are drawn, and kept")
+    parser.add_argument("--child", nargs="+", metavar="FILE", help=SUPPRESS)
     asked: Any = parser.parse_args()
     if asked.child:
         print(json.dumps(fill(*asked.child)))
         return
     for name in asked.only.split(","):
         title, rows = CASES[name]
-        with tempfile.TemporaryDirectory() as folder:
-            show(title, rows(Path(folder), asked.most))
+        kept = asked.folder
+        with nullcontext(kept) if kept else tempfile.TemporaryDirectory() as folder:
+            show(title, rows(Path(folder), asked))
 
 
 if __name__ == "__main__":

@@ -99,6 +99,39 @@ def test_a_picture_without_hole_is_its_own_file_byte_for_byte(make: Make) -> Non
     assert photo.with_fill(flat(photo), nothing).to_bytes() == source
 
 
+@pytest.mark.parametrize("make", [*LOSSLESS.values(), *LOSSY.values()])
+def test_from_file_to_file_is_from_bytes_to_bytes(make: Make, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(make())
+    photo, same = Photograph.open(source), Photograph.from_bytes(make())
+    photo.save(target)
+    assert target.read_bytes() == source.read_bytes()
+    hole = box(photo.size)
+    photo.with_fill(flat(photo), hole).save(target)
+    assert target.read_bytes() == same.with_fill(flat(same), hole).to_bytes()
+
+
+def test_a_tiff_stays_what_was_read_when_its_file_is_another_or_gone(tmp_path: Path) -> None:
+    path = tmp_path / "photo.tif"
+    path.write_bytes(LOSSLESS["TIFF RGB, 16 bits"]())
+    photo = Photograph.open(path)
+    photo.with_fill(flat(photo), box(photo.size)).save(path)
+    again = Photograph.from_bytes(photo.to_bytes())
+    np.testing.assert_array_equal(again.raster.samples, photo.raster.samples)
+    path.unlink()
+    again = Photograph.from_bytes(photo.to_bytes())
+    np.testing.assert_array_equal(again.raster.samples, photo.raster.samples)
+
+
+@pytest.mark.parametrize("make", [*LOSSLESS.values(), *LOSSY.values()])
+def test_samples_are_filled_in_place_where_one_asks_for_it(make: Make) -> None:
+    photo, spent = Photograph.from_bytes(make()), Photograph.from_bytes(make())
+    hole = box(photo.size)
+    reused = spent.with_fill(flat(spent), hole, reuse=True)
+    assert reused.raster.samples is spent.raster.samples
+    assert reused.to_bytes() == photo.with_fill(flat(photo), hole).to_bytes()
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
 def test_rgb_is_what_pillow_shows(mode: str) -> None:
     photo = Photograph.from_pil(pillow_image(mode))

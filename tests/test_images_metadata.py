@@ -108,7 +108,9 @@ def test_a_compressed_tiff_keeps_its_metadata(compression: str) -> None:
     tags = tuple(tag for tag in known if tag.code not in tiff_tags.LAYOUT)
     settings = photo.settings
     assert settings is not None
-    source = tiff_tags.with_tags(photo.to_bytes(), tags)
+    file = io.BytesIO(photo.to_bytes())
+    tiff_tags.add_tags(file, tags)
+    source = file.getvalue()
     result = edited(source).to_bytes()
     assert described(result) == described(plain)
     assert _compression(result) == _compression(source)

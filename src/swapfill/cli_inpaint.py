@@ -143,13 +143,15 @@ def _fill(
     if picture.raster.samples.nbytes > _LARGE:
         give_back_large_blocks()
     format_of_path(output, otherwise=picture.format or "")  # refused now, not after the work
-    hole = (
+    holes = [  # taken out as soon as it is to be filled: a large one counts
         picture.hole_from_alpha() if mask is None else read_hole(mask, picture.size, fit=fit_mask)
-    )
+    ]
     painter = Inpainter.load(model, **options)
-    size, hole_pixels = picture.size, int((hole != painter.settings.invert).sum())
-    filled = painter.fill_photograph(picture, hole, opaque=mask is None, on_progress=count)
-    del picture, hole  # of a large picture, what encoding needs room for
+    size, hole_pixels = picture.size, int((holes[0] != painter.settings.invert).sum())
+    filled = painter.fill_photograph(
+        picture, holes.pop, opaque=mask is None, reuse=True, on_progress=count
+    )
+    del picture
     filled.save(output, quality=quality)
     return {
         "output": str(output),

@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import tifffile
@@ -71,9 +71,9 @@ def check_frames(name: str, frames: int, what: str = "frames") -> None:
         raise ImageError(f"{name}: has {frames} {what}, want a file with one picture")
 
 
-def open_image(data: bytes, name: str, kind: str) -> ImageFile:
+def open_image(data: bytes | BinaryIO, name: str, kind: str) -> ImageFile:
     """Read the header of a file of Pillow's format `kind` and check its size; decode nothing."""
-    image = Image.open(io.BytesIO(data), formats=[kind])
+    image = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=[kind])
     check_size(name, *image.size)
     return image
 

@@ -1,11 +1,12 @@
-"""Write a file whole or not at all: beside the target, then rename."""
+"""Write a file whole or not at all: beside the target, then rename; and what a file was."""
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, Self
 
 from swapfill.errors import OutputError
 
@@ -20,7 +21,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
     Args:
         path: the file to make or to replace. Its folder must exist.
-        write: puts the content into the binary file it is given; it need not close or flush it.
+        write: puts the content into the binary file it is given, which it may read as well; it need
+            not close or flush it.
 
     Raises:
         OutputError: the system refused; the line names `path` and the reason.
@@ -38,7 +40,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             raise IsADirectoryError("it is a folder, want a file")
         # Made by `open`, not by `tempfile`, so that it gets the permissions of any new file.
         beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}")
-        with beside.open("xb") as file:
+        with beside.open("x+b") as file:
             unfinished = beside
             write(file)
             file.flush()
@@ -61,3 +63,31 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
         file.write(content)
 
     write_atomically(path, write)
+
+
+class Seen(NamedTuple):
+    """A file that was read: where it lies, and by what to tell that it is still the same."""
+
+    path: Path
+    mark: tuple[int, ...]
+
+    @classmethod
+    def now(cls, path: Path, file: BinaryIO) -> Self:
+        """Note what the open `file` at `path` is."""
+        return cls(path.absolute(), _mark(file))
+
+    def copy_to(self, target: BinaryIO) -> bool:
+        """Copy the file, if it is still there as it was, into an open one; tell whether it was."""
+        try:
+            with self.path.open("rb") as file:
+                if _mark(file) != self.mark:
+                    return False
+                shutil.copyfileobj(file, target)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def _mark(file: BinaryIO) -> tuple[int, ...]:
+    now = os.fstat(file.fileno())
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns

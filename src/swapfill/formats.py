@@ -1,7 +1,9 @@
 """Which format a file has, and which pictures a format can hold."""
 
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,8 +73,22 @@ def decode(data: bytes, name: str) -> tuple[str, Raster, Metadata, Settings]:
     if form == "JPEG":
         return form, *jpeg_format.decode(data, name)
     if form == "TIFF":
-        return form, *tiff_format.decode(data, name)
+        # Closed because tifffile's pages, which know each other, would keep its memory.
+        with io.BytesIO(data) as file:
+            return decode_tiff(file, name)
     return form, *simple_formats.decode(data, name, form)
+
+
+def is_tiff(file: BinaryIO) -> bool:
+    """Tell whether a file at its beginning is a TIFF, which need not be in memory as a whole."""
+    start = file.read(len(tiff_format.SIGNATURES[0]))
+    file.seek(0)
+    return start in tiff_format.SIGNATURES
+
+
+def decode_tiff(file: BinaryIO, name: str) -> tuple[str, Raster, Metadata, Settings]:
+    """Read a TIFF from an open file; raises the `ImageError` that `decode` does."""
+    return "TIFF", *tiff_format.decode(file, name)
 
 
 def extent(data: bytes, name: str) -> Extent:
@@ -144,6 +160,10 @@ def encode(
     Raises:
         OutputError: the format cannot hold the picture without loss.
     """
+    if form == "TIFF":
+        file = io.BytesIO()
+        write_tiff(file, raster, metadata, settings, name)
+        return file.getvalue()
     raster = _suited(raster, form, name)
     if form == "JPEG" and settings is None:
         _check_segments(metadata, name)
@@ -152,8 +172,6 @@ def encode(
             return png_format.encode(raster, metadata, settings)
         case "JPEG", (JpegSettings() | None):
             return jpeg_format.encode(raster, metadata, settings, quality)
-        case "TIFF", (TiffSettings() | None):
-            return tiff_format.encode(raster, metadata, settings)
         case "WEBP", (SimpleSettings() | None):
             return simple_formats.encode_webp(raster, metadata, settings, quality)
         case "BMP", (SimpleSettings() | None):
@@ -161,6 +179,15 @@ def encode(
         case "GIF", (SimpleSettings() | None):
             return simple_formats.encode_gif(raster, metadata, settings)
     raise ValueError(f"format is {form!r}, want one of {FORMATS} with settings of its own")
+
+
+def write_tiff(
+    file: BinaryIO, raster: Raster, metadata: Metadata, settings: Settings | None, name: str
+) -> None:
+    """Do `encode` as TIFF into a file, empty and open to write and to read, strip by strip."""
+    if not isinstance(settings, TiffSettings | None):
+        raise ValueError(f"settings are {type(settings).__name__}, want TiffSettings")
+    tiff_format.write(file, _suited(raster, "TIFF", name), metadata, settings)
 
 
 def _check_segments(metadata: Metadata, name: str) -> None:

@@ -1,9 +1,12 @@
 """The only door for picture files: what comes in goes out the same, but for the hole."""
 
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +15,7 @@ from PIL import Image
 from swapfill import formats
 from swapfill.decoding import check_size, image_of, one_line_errors, raster_of
 from swapfill.errors import ImageError, MaskError, OutputError
-from swapfill.files import write_bytes_atomically
+from swapfill.files import Seen, write_atomically, write_bytes_atomically
 from swapfill.formats import Settings
 from swapfill.jpeg_format import JpegSettings
 from swapfill.masks import Box
@@ -47,7 +50,8 @@ class Photograph:
         format: the format of the source, one of `formats.FORMATS`; "" if it was no file.
         settings: all that is needed to write the source's format alike.
         orientation: the turn from stored to upright, 1 to 8, as EXIF numbers it.
-        source: the file itself, as long as not a sample has changed.
+        source: the file itself, as long as not a sample has changed; of a TIFF, which may be as
+            large as its samples, only where it lies.
     """
 
     raster: Raster = field(repr=False)
@@ -56,7 +60,7 @@ class Photograph:
     format: str = ""
     settings: Settings | None = field(default=None, repr=False)
     orientation: int = 1
-    source: bytes | None = field(default=None, repr=False)
+    source: bytes | Seen | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
@@ -66,14 +70,25 @@ class Photograph:
             ImageError: there is no such file, it is no picture, it is damaged, has more than one
                 frame or page, or more than `decoding.MAX_PIXELS` pixels.
         """
-        return cls.from_bytes(_content(Path(path)), str(path))
+        path = Path(path)
+        with _opened(path) as file:
+            if formats.is_tiff(file):
+                decoded = formats.decode_tiff(file, str(path))
+                return cls._of(decoded, str(path), Seen.now(path, file))
+            return cls.from_bytes(file.read(), str(path))
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "picture") -> Self:
         """Read a picture file that is in memory; raises the `ImageError` that `open` does."""
-        format, raster, metadata, settings = formats.decode(data, name)
+        return cls._of(formats.decode(data, name), name, data)
+
+    @classmethod
+    def _of(
+        cls, decoded: tuple[str, Raster, Metadata, Settings], name: str, source: bytes | Seen
+    ) -> Self:
+        format, raster, metadata, settings = decoded
         _check_finite(raster, name)
-        return cls(raster, metadata, name, format, settings, metadata.orientation, source=data)
+        return cls(raster, metadata, name, format, settings, metadata.orientation, source)
 
     @classmethod
     def from_pil(cls, image: Image.Image, name: str = "image") -> Self:
@@ -148,7 +163,13 @@ class Photograph:
         return self.alpha < self.raster.top / 2
 
     def with_fill(
-        self, fill: Samples, hole: Hole, *, box: Box | None = None, opaque: bool = False
+        self,
+        fill: Samples,
+        hole: Hole,
+        *,
+        box: Box | None = None,
+        opaque: bool = False,
+        reuse: bool = False,
     ) -> Self:
         """Fill the hole; every sample outside of it stays as it is, bit for bit.
 
@@ -161,6 +182,7 @@ class Photograph:
             box: the part of the picture that `fill` and `hole` are of; all of it unless given.
             opaque: make the hole fully opaque, as is right where it was taken from alpha. Otherwise
                 alpha stays as it is.
+            reuse: fill the samples of this picture, which is then spent, instead of a copy.
 
         Returns:
             The filled picture; this very one when the hole is empty.
@@ -174,19 +196,23 @@ class Photograph:
             raise ValueError(f"hole is {hole.dtype} {hole.shape}, want bool {size}")
         if not hole.any():
             return self
-        samples = self.raster.samples.copy()
+        settings = self._settings_before(box)
+        samples = self.raster.samples if reuse else self.raster.samples.copy()
         part = to_upright(samples, self.orientation)[box.slices]  # a view
         stored = replace(self.raster, samples=to_stored(part, self.orientation))
         fill, hole = (to_stored(array, self.orientation) for array in (fill, hole))
         changed = filled(stored, fill, hole, opaque=opaque, icc=self.metadata.icc)
         part[:] = to_upright(changed.samples, self.orientation)
-        settings = self.settings
-        if isinstance(settings, JpegSettings):
-            known = self.source is not None and self.orientation == 1  # stored as it is seen
-            before = (box.slices, self.raster.samples[box.slices].copy()) if known else None
-            settings = replace(settings, before=before)
         raster = replace(self.raster, samples=samples)
         return replace(self, raster=raster, settings=settings, source=None)
+
+    def _settings_before(self, box: Box) -> Settings | None:
+        """Give the settings; those of a JPEG with what is in the part that is to be filled."""
+        if not isinstance(self.settings, JpegSettings):
+            return self.settings
+        known = self.source is not None and self.orientation == 1  # stored as it is seen
+        before = (box.slices, self.raster.samples[box.slices].copy()) if known else None
+        return replace(self.settings, before=before)
 
     def save(
         self, path: Path | str, *, format: str | None = None, quality: int | None = None
@@ -205,7 +231,11 @@ class Photograph:
         path = Path(path)
         if format is None:
             format = formats.format_of_path(path, otherwise=self.format or "PNG")
-        write_bytes_atomically(path, self.to_bytes(format, quality=quality, name=str(path)))
+        format = formats.format_called(format)
+        if format == "TIFF":
+            write_atomically(path, lambda file: self._write_tiff(file, str(path)))
+        else:
+            write_bytes_atomically(path, self.to_bytes(format, quality=quality, name=str(path)))
 
     def to_bytes(
         self, format: str | None = None, *, quality: int | None = None, name: str | None = None
@@ -216,13 +246,30 @@ class Photograph:
             OutputError: the format is unknown or cannot hold the picture; the line names `name`.
         """
         format = formats.format_called(format or self.format or "PNG")
-        if format == self.format and self.source is not None and quality is None:
+        name = name or self.name
+        if format == "TIFF":
+            file = io.BytesIO()
+            self._write_tiff(file, name)
+            return file.getvalue()
+        if format == self.format and isinstance(self.source, bytes) and quality is None:
             return self.source
         raster = self.raster
         if format not in formats.TURNED_BY_EXIF:
             raster = replace(raster, samples=to_upright(raster.samples, self.orientation))
         settings = self.settings if format == self.format else None
-        return formats.encode(raster, self.metadata, format, settings, quality, name or self.name)
+        return formats.encode(raster, self.metadata, format, settings, quality, name)
+
+    def _write_tiff(self, file: BinaryIO, name: str) -> None:
+        """Encode as TIFF into a file; one that was not filled is the source, byte for byte.
+
+        If that has changed meanwhile, the picture is encoded, of which the samples are the same.
+        """
+        source = self.source if self.format == "TIFF" else None
+        if isinstance(source, bytes):
+            file.write(source)
+        elif source is None or not source.copy_to(file):
+            settings = self.settings if self.format == "TIFF" else None
+            formats.write_tiff(file, self.raster, self.metadata, settings, name)
 
     def to_array(self) -> Samples:
         """Give the samples upright, [H, W] or [H, W, C], as `from_array` took them."""
@@ -286,8 +333,10 @@ def read_hole(
     """
     name = name or ("mask" if isinstance(source, bytes) else str(source))
     try:
-        data = source if isinstance(source, bytes) else _content(Path(source))
-        mask = Photograph.from_bytes(data, name)
+        if isinstance(source, bytes):
+            mask = Photograph.from_bytes(source, name)
+        else:
+            mask = Photograph.open(source)
     except ImageError as error:
         raise MaskError(str(error)) from error
     hole = _is_white(mask)
@@ -324,12 +373,14 @@ def _nearest(hole: Hole, size: tuple[int, int]) -> Hole:
     return resized
 
 
-def _content(path: Path) -> bytes:
-    """Read a file whole."""
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to read it."""
     if path.is_dir():
         raise ImageError(f"{path}: is a folder, want a picture file")
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except FileNotFoundError as error:
         raise ImageError(f"{path}: there is no such file") from error
     except OSError as error:

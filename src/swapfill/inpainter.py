@@ -243,32 +243,37 @@ class Inpainter:
     def fill_photograph(
         self,
         photo: Photograph,
-        hole: Hole,
+        hole: Hole | Callable[[], Hole],
         *,
         opaque: bool = False,
+        reuse: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Photograph:
         """Fill a photograph of any mode.
 
         Args:
             photo: the picture; its format, mode and metadata stay.
-            hole: as for `fill`.
+            hole: as for `fill`; or what gives it, so that of a large one only the part that matters
+                is kept while networks run.
             opaque: make what was filled opaque; otherwise alpha stays as it is.
+            reuse: fill the samples of `photo`, which is then spent: of a large one a copy counts.
             on_progress: as for `fill`.
 
         Raises:
             MaskError: as `fill` does.
         """
+        hole = hole() if callable(hole) else hole
         missing = self._missing(hole, photo.size)
         if max(photo.size) < SMALLEST_SIDE or not missing.any():
             filled = self.fill(photo.rgb, hole, on_progress=on_progress)
             return photo.with_fill(filled, self._feathered(missing), opaque=opaque)
         check_picture(photo.rgb)
         zone, plan = plan_zone(missing, margin=self.settings.feather)
-        part, left = photo.rgb[zone.slices].copy(), missing[zone.slices].copy()
-        self._fill_zone(part, left, plan, on_progress)
-        changed = self._feathered(missing[zone.slices])
-        return photo.with_fill(part, changed, box=zone, opaque=opaque)
+        part, missing = photo.rgb[zone.slices].copy(), missing[zone.slices].copy()
+        del hole  # the whole of it, if nobody else has use for it
+        self._fill_zone(part, missing.copy(), plan, on_progress)
+        changed = self._feathered(missing)
+        return photo.with_fill(part, changed, box=zone, opaque=opaque, reuse=reuse)
 
     def inpaint_file(
         self,
@@ -297,11 +302,13 @@ class Inpainter:
         """
         picture = Photograph.open(Path(photo))
         if mask is None:
-            hole = picture.hole_from_alpha()
+            holes = [picture.hole_from_alpha()]
         else:
-            hole = read_hole(Path(mask), picture.size, fit=fit_mask)
-        filled = self.fill_photograph(picture, hole, opaque=mask is None, on_progress=on_progress)
-        del picture, hole  # of a large picture, what encoding needs room for
+            holes = [read_hole(Path(mask), picture.size, fit=fit_mask)]
+        filled = self.fill_photograph(
+            picture, holes.pop, opaque=mask is None, reuse=True, on_progress=on_progress
+        )
+        del picture  # what else it has come to hold, encoding needs room for
         filled.save(Path(output), quality=quality)
 
     @overload

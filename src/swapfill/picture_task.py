@@ -185,16 +185,18 @@ class PictureWorker(Worker):
         picture = Photograph.from_bytes(given.content, str(given.photo))
         mask = given.mask
         if given.masked is None:
-            hole = picture.hole_from_alpha()
+            holes = [picture.hole_from_alpha()]
         else:
             fit = self._run.fit_mask
-            hole = read_hole(given.masked, picture.size, fit=fit, name=str(mask))
+            holes = [read_hole(given.masked, picture.size, fit=fit, name=str(mask))]
         try:
-            filled = self._painter.fill_photograph(picture, hole, opaque=mask is None)
+            filled = self._painter.fill_photograph(
+                picture, holes.pop, opaque=mask is None, reuse=True
+            )
         except MaskError as error:  # says nothing of the file
             raise MaskError(f"{mask or given.photo}: {error}") from error
         form = picture.format  # by its content: a PNG that is called .jpg stays a PNG
-        del picture, hole  # of a large picture, what encoding needs room for
+        del picture
         return filled.to_bytes(form, quality=self._run.quality, name=str(given.output))
 
 

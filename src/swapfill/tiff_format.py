@@ -5,11 +5,10 @@ compressions. Pillow has no mode for 16 bits or floating point in colour, but it
 decoder know the samples: see `_wide_image` and `_deep_samples`.
 """
 
-import io
 import logging
 import sys
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
@@ -42,6 +41,7 @@ _ASSOCIATED, _UNASSOCIATED = 1, 2  # kinds of alpha: with or without the colours
 _DESCRIBED_APART = {tiff_tags.ICC, tiff_tags.XMP, 33723, 34377}  # 33723, 34377: IPTC, Photoshop
 _ROWS_PER_STRIP, _PREDICTOR, _COLOUR_MAP = 278, 317, 320
 _JPEG_QUALITY = 95
+_READ_AT_ONCE = 1 << 22  # bytes of the file; tifffile's own choice is 256 MB
 
 
 @dataclass(frozen=True)
@@ -63,39 +63,52 @@ class TiffSettings:
     tags: tuple[Tag, ...] = ()
 
 
-def decode(data: bytes, name: str) -> tuple[Raster, Metadata, TiffSettings]:
-    """Read a TIFF; raises `ImageError` for a damaged or too large one, or one of several pages."""
-    # The stream is closed because tifffile's pages, which know each other, would keep its memory.
-    with one_line_errors(name), io.BytesIO(data) as stream, tifffile.TiffFile(stream) as file:
-        pages = [page for page in file.pages if not page.aspage().is_reduced]  # no thumbnails
+def decode(file: BinaryIO, name: str) -> tuple[Raster, Metadata, TiffSettings]:
+    """Read a TIFF from an open file, which as a whole may be more than there is room for.
+
+    Raises:
+        ImageError: it is damaged or too large, or has several pages.
+    """
+    with one_line_errors(name), tifffile.TiffFile(file) as tiff:
+        pages = [page for page in tiff.pages if not page.aspage().is_reduced]  # no thumbnails
         check_frames(name, len(pages), "pages")
         page = pages[0].aspage()
         check_size(name, page.imagewidth, page.imagelength)
-        tags = tiff_tags.read_tags(data)
+        tags = tiff_tags.read_tags(tiff_tags.FileBytes(file))
         metadata = _metadata(tags)
         if _is_for_tifffile(page):
             raster = _raster_of_page(page, name)
         else:
-            raster = _raster_by_pillow(page, data, name, metadata.orientation)
+            raster = _raster_by_pillow(page, file, name, metadata.orientation)
         return raster, metadata, _settings(page, tags)
 
 
-def encode(raster: Raster, metadata: Metadata, settings: TiffSettings | None) -> bytes:
-    """Write a TIFF like the source; without `settings` deflated, with the tags of `metadata`."""
+def write(
+    file: BinaryIO, raster: Raster, metadata: Metadata, settings: TiffSettings | None
+) -> None:
+    """Write a TIFF like the source; without `settings` deflated, with the tags of `metadata`.
+
+    Args:
+        file: empty, open to write and to read.
+        raster: the picture.
+        metadata: what is said of it, where there are no `settings`.
+        settings: those of the source.
+    """
     if settings is None:
         settings = _settings_for(raster, metadata)
     if settings.photometric == _WHITE_IS_ZERO and raster.bits >= 8:
         raster = _inverted_grey(raster)
     if raster.bits == 1:
         compression = {_LZW: "tiff_lzw", _PACKBITS: "packbits", _PLAIN: "raw"} | _FAX
-        plain = _saved(image_of(raster), compression.get(settings.compression, "tiff_deflate"))
+        how = compression.get(settings.compression, "tiff_deflate")
+        _save(file, image_of(raster), how)
     elif settings.compression == _JPEG:
-        plain = _saved(image_of(raster), "jpeg", quality=_JPEG_QUALITY)
+        _save(file, image_of(raster), "jpeg", quality=_JPEG_QUALITY)
     elif settings.compression in (_LZW, _PACKBITS):
-        plain = _wide_image(raster, settings)
+        _write_wide(file, raster, settings)
     else:
-        plain = _by_tifffile(raster, settings)
-    return tiff_tags.with_tags(plain, settings.tags)
+        _by_tifffile(file, raster, settings)
+    tiff_tags.add_tags(file, settings.tags)
 
 
 def _metadata(tags: dict[int, Tag]) -> Metadata:
@@ -178,7 +191,8 @@ def _raster_of_page(page: Any, name: str) -> Raster:
         wanted = ", ".join(kind.__name__ for kind in kinds)
         raise ImageError(f"{name}: has samples of type {page.dtype}, want one of {wanted}")
     planes, _, height, width, together = page.shaped
-    blocks = page.asarray(squeeze=False, maxworkers=1).reshape(planes, height, width, together)
+    blocks = page.asarray(squeeze=False, maxworkers=1, buffersize=_READ_AT_ONCE)
+    blocks = blocks.reshape(planes, height, width, together)
     samples = np.moveaxis(blocks, 0, -1).reshape(height, width, planes * together)
     samples = np.ascontiguousarray(samples, dtype=samples.dtype.newbyteorder("="))
     colours = _COLOURS[page.photometric]
@@ -214,13 +228,13 @@ def _inverted_grey(raster: Raster) -> Raster:
     return replace(raster, samples=samples)
 
 
-def _raster_by_pillow(page: Any, data: bytes, name: str, orientation: int) -> Raster:
+def _raster_by_pillow(page: Any, file: BinaryIO, name: str, orientation: int) -> Raster:
     """Read what tifffile has no codec for; Pillow turns it upright, here it is turned back."""
     mode = (page.photometric, page.bitspersample, page.samplesperpixel)
     if mode in ((_RGB, 16, 3), (_RGB, 16, 4)):
-        raster = _deep_samples(page, data, name)
+        raster = _deep_samples(page, file, name)
     else:
-        image = open_image(data, name, "TIFF")
+        image = open_image(file, name, "TIFF")
         image.load()
         if len(image.getbands()) != page.samplesperpixel or page.extrasamples[:1] == (_ASSOCIATED,):
             raise ImageError(
@@ -233,7 +247,7 @@ def _raster_by_pillow(page: Any, data: bytes, name: str, orientation: int) -> Ra
     return replace(raster, samples=np.ascontiguousarray(to_stored(raster.samples, orientation)))
 
 
-def _deep_samples(page: Any, data: bytes, name: str) -> Raster:
+def _deep_samples(page: Any, file: BinaryIO, name: str) -> Raster:
     """Decode 16 bits in colour, for which Pillow has a decoder but no mode.
 
     The decoder is asked twice. libtiff gives samples in the order of the machine; Pillow's
@@ -242,7 +256,7 @@ def _deep_samples(page: Any, data: bytes, name: str) -> Raster:
     mode = "RGBA" if page.samplesperpixel == 4 else "RGB"
 
     def unpacked(order: str) -> Samples:
-        image = open_image(data, name, "TIFF")
+        image = open_image(file, name, "TIFF")
         if image.mode != mode:
             raise ImageError(f"{name}: has a layout of 16-bit samples that is not supported")
         (tile,) = image.tile
@@ -274,12 +288,11 @@ def _extra(raster: Raster, settings: TiffSettings) -> tuple[int, ...]:
     return settings.extra if len(settings.extra) == count else (_UNASSOCIATED,) * count
 
 
-def _by_tifffile(raster: Raster, settings: TiffSettings) -> bytes:
+def _by_tifffile(file: BinaryIO, raster: Raster, settings: TiffSettings) -> None:
     """Write plain or deflated samples; deflated is also what replaces a rare compression."""
     deflated = settings.compression != _PLAIN
     differences = deflated and settings.predictor == 2 and raster.samples.dtype.kind == "u"
     samples = raster.samples[..., 0] if raster.samples.shape[2] == 1 else raster.samples
-    file = io.BytesIO()
     tifffile.imwrite(
         file,
         samples,
@@ -295,18 +308,18 @@ def _by_tifffile(raster: Raster, settings: TiffSettings) -> bytes:
         software=False,
         maxworkers=1,
     )
-    return file.getvalue()
 
 
-def _wide_image(raster: Raster, settings: TiffSettings) -> bytes:
+def _write_wide(file: BinaryIO, raster: Raster, settings: TiffSettings) -> None:
     """Write samples by Pillow's libtiff, which takes them as a grey picture of long rows.
 
     libtiff itself only sees bytes and tags, and the tags say what the samples are.
     """
     height, width, channels = raster.samples.shape
     mode = {8: "L", 16: "I;16", 32: "F"}[raster.bits]
-    content = np.ascontiguousarray(raster.samples).astype(raster.samples.dtype.newbyteorder("<"))
-    image = Image.frombytes(mode, (width * channels, height), content.tobytes())
+    content = np.ascontiguousarray(raster.samples, raster.samples.dtype.newbyteorder("<"))
+    # Of a large picture a copy counts; Pillow looks at grey where it lies.
+    image = Image.frombuffer(mode, (width * channels, height), content, "raw", mode, 0, 1)
     tags: dict[int, Any] = {
         256: width,
         262: _photometric(raster, settings),
@@ -322,16 +335,14 @@ def _wide_image(raster: Raster, settings: TiffSettings) -> bytes:
     compression = "tiff_lzw" if settings.compression == _LZW else "packbits"
     if tags[262] == _WHITE_IS_ZERO and mode == "L":
         image = Image.eval(image, lambda value: 255 - value)  # Pillow turns it round once more
-    return _saved(image, compression, tiffinfo=tags)
+    _save(file, image, compression, tiffinfo=tags)
 
 
-def _saved(image: Image.Image | None, compression: str, **options: Any) -> bytes:
+def _save(file: BinaryIO, image: Image.Image | None, compression: str, **options: Any) -> None:
     """Save an image by Pillow."""
     assert image is not None
     image.info = {}
-    file = io.BytesIO()
     image.save(file, "TIFF", compression=compression, **options)
-    return file.getvalue()
 
 
 def _rows_per_strip(raster: Raster) -> int:

@@ -3,9 +3,11 @@
 Tags are kept as bytes, so that what this package does not know is carried over unharmed.
 """
 
+import os
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
 
 # Bytes of one element, and of the numbers in it (a rational is one element of two numbers).
 _TYPES = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 6: (1, 1), 7: (1, 1), 8: (2, 2)}
@@ -27,6 +29,29 @@ LAYOUT = frozenset(
     | set(range(512, 522))
     | {529, 530, 531, 532}
 )
+
+
+class Bytes(Protocol):
+    """What tags are read from: `bytes`, or what gives them piece by piece as `FileBytes` does."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, place: slice, /) -> bytes: ...
+
+
+class FileBytes:
+    """The bytes of an open file, read where they are asked for: of a large one few are."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._length = file.seek(0, os.SEEK_END)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, place: slice, /) -> bytes:
+        start, end, _ = place.indices(self._length)
+        self._file.seek(start)
+        return self._file.read(max(end - start, 0))
 
 
 @dataclass(frozen=True)
@@ -63,7 +88,7 @@ def opaque_bytes(code: int, value: bytes) -> Tag:
     return Tag(code, 7, len(value), value)
 
 
-def read_tags(data: bytes) -> dict[int, Tag]:
+def read_tags(data: Bytes) -> dict[int, Tag]:
     r"""Read the first directory of a TIFF file, BigTIFF or EXIF block; damaged tags are left out.
 
     Args:
@@ -75,25 +100,30 @@ def read_tags(data: bytes) -> dict[int, Tag]:
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or len(data) < 8:
         return {}
-    big = struct.unpack_from(order + "H", data, 2)[0] == 43
+    big = _numbers(order + "H", data, 2)[0] == 43
     try:
-        (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+        (start,) = _numbers(order + ("Q" if big else "I"), data, 8 if big else 4)
         return _read_directory(data, start, order, big, depth=0)
     except struct.error:
         return {}
 
 
-def _read_directory(data: bytes, start: int, order: str, big: bool, depth: int) -> dict[int, Tag]:
+def _numbers(form: str, data: Bytes, place: int) -> tuple[Any, ...]:
+    """Unpack what stands at `place`; raises `struct.error` where the file ends before."""
+    return struct.unpack(form, data[place : place + struct.calcsize(form)])
+
+
+def _read_directory(data: Bytes, start: int, order: str, big: bool, depth: int) -> dict[int, Tag]:
     """Read the directory at `start`; a directory in a directory in a directory is the deepest."""
     found: dict[int, Tag] = {}
     head, entry, inline = ("Q", "HHQ8s", 8) if big else ("H", "HHI4s", 4)
     if start + struct.calcsize(order + head) > len(data):
         return found
-    (count,) = struct.unpack_from(order + head, data, start)
+    (count,) = _numbers(order + head, data, start)
     start += struct.calcsize(order + head)
     step = struct.calcsize(order + entry)
     for place in range(start, min(start + count * step, len(data) - step + 1), step):
-        code, kind, length, field = struct.unpack_from(order + entry, data, place)
+        code, kind, length, field = _numbers(order + entry, data, place)
         element, number = (_TYPES | _BIG_TYPES).get(kind, (0, 0))
         size = element * length
         if size > inline:
@@ -167,15 +197,21 @@ def without_thumbnail(exif: bytes) -> bytes:
     return bytes(blank)
 
 
-def with_tags(plain: bytes, tags: Iterable[Tag]) -> bytes:
+def add_tags(file: BinaryIO, tags: Iterable[Tag]) -> None:
     """Give a little-endian TIFF file the tags `tags` besides those of its own layout.
 
-    Every other tag of `plain` is forgotten; where `tags` has a tag of the layout, it wins.
+    Every other tag of the file is forgotten; where `tags` has a tag of the layout, it wins.
+
+    Args:
+        file: open to read and to write; it grows by a directory at its end.
+        tags: what to say.
     """
-    own = {code: tag for code, tag in read_tags(plain).items() if code in LAYOUT}
+    data = FileBytes(file)
+    own = {code: tag for code, tag in read_tags(data).items() if code in LAYOUT}
     merged = own | {tag.code: tag for tag in tags}
-    start = len(plain) + len(plain) % 2
-    padding, directory = b"\0" * (start - len(plain)), write_directory(merged.values(), start)
-    # In one go: of a large picture each copy counts.
-    parts = (plain[:4], struct.pack("<I", start), memoryview(plain)[8:], padding, directory)
-    return b"".join(parts)
+    start = len(data) + len(data) % 2
+    file.seek(0, os.SEEK_END)
+    file.write(b"\0" * (start - len(data)) + write_directory(merged.values(), start))
+    file.seek(4)
+    file.write(struct.pack("<I", start))
+    file.seek(0, os.SEEK_END)
