@@ -19,6 +19,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import tifffile
 from PIL import Image
@@ -30,7 +31,8 @@ from swapfill.planning import plan_windows
 
 HOLES = (256, 512, 1024, 2048, 4096)  # sides in pixels, each in a picture three times as wide
 PICTURES = ((1, 256), (10, 256), (30, 256), (100, 256), (100, 512))  # megapixels, hole's side
-FILES = {  # name, ending, what tifffile is told; each of 100 megapixels
+# Name, ending, what tifffile is told; 16 bits without that are OpenCV's. Each of 100 megapixels.
+FILES: dict[str, tuple[str, dict[str, Any] | None]] = {
     "JPEG": (".jpg", None),
     "PNG": (".png", None),
     "TIFF of 8 bits": (".tif", {"dtype": np.uint8}),
@@ -39,6 +41,8 @@ FILES = {  # name, ending, what tifffile is told; each of 100 megapixels
         ".tif",
         {"dtype": np.uint16, "compression": "zlib", "predictor": 2, "rowsperstrip": 4},
     ),
+    "TIFF of 16 bits, LZW": (".tiff", None),
+    "PNG of 16 bits": (".png", None),
 }
 FOLDER = 24  # pictures of 512 x 512
 Report = dict[str, float]
@@ -54,7 +58,9 @@ def draw(path: Path, side: int, tiff: dict[str, Any] | None = None) -> Path:
     for top in range(0, side, 512):
         band = pixels[top : top + 512]
         band[:] = np.clip(band + rng.integers(-12, 13, band.shape, np.int8), 0, 255)
-    if tiff is None:
+    if "16-bits" in path.name and tiff is None:
+        cv2.imwrite(str(path), pixels.astype(np.uint16) * 257)
+    elif tiff is None:
         Image.fromarray(pixels).save(path, quality=92, compress_level=1)
     else:
         deep = 257 if tiff["dtype"] == np.uint16 else 1

@@ -2,8 +2,9 @@
 
 import io
 import re
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
@@ -153,18 +154,40 @@ def expanded(raster: Raster) -> Raster:
     return Raster(colours, RGB, alpha=None if opaque else RGB)
 
 
+def deep_samples(decoded: Callable[[str], Image.Image], high: str, low: str) -> Samples:
+    """Join 16-bit samples of two images of 8 bits, of which one is there at a time.
+
+    Args:
+        decoded: decodes the picture with one of Pillow's unpackers.
+        high: the unpacker that takes the high byte of each sample.
+        low: the one that takes the low byte.
+
+    Returns:
+        The samples, [H, W, C].
+    """
+    image = decoded(high)
+    samples = np.empty((image.height, image.width, len(image.getbands())), np.uint16)
+    halves = samples.view(np.uint8).reshape(*samples.shape, 2)
+    at = 1 if sys.byteorder == "little" else 0
+    _copy(image, halves[..., at])
+    del image
+    _copy(decoded(low), halves[..., 1 - at])
+    return samples
+
+
 def _samples(image: Image.Image) -> Samples:
-    """Copy the samples of an image, [H, W, C], band by band."""
-    bands = (
-        np.asarray(image.crop((0, top, image.width, min(top + _ROWS_AT_ONCE, image.height))))
-        for top in range(0, image.height, _ROWS_AT_ONCE)
-    )
-    band = next(bands)
-    samples = np.empty((image.height, *band.shape[1:]), band.dtype)
-    samples[: len(band)] = band
-    for number, band in enumerate(bands, start=1):
-        samples[number * _ROWS_AT_ONCE :][: len(band)] = band
+    """Copy the samples of an image, [H, W, C]."""
+    row = np.asarray(image.crop((0, 0, image.width, 1)))
+    samples = np.empty((image.height, *row.shape[1:]), row.dtype)
+    _copy(image, samples)
     return samples if samples.ndim == 3 else samples[..., None]
+
+
+def _copy(image: Image.Image, samples: Samples) -> None:
+    """Copy the samples of an image into an array, band by band."""
+    for top in range(0, image.height, _ROWS_AT_ONCE):
+        bottom = min(top + _ROWS_AT_ONCE, image.height)
+        samples[top:bottom] = image.crop((0, top, image.width, bottom))
 
 
 def _key(image: Image.Image) -> tuple[int, ...] | None:

@@ -9,12 +9,13 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.ImageFile import ImageFile
 
-from swapfill.decoding import check_frames, one_line_errors, open_image, raster_of
+from swapfill.decoding import check_frames, deep_samples, one_line_errors, open_image, raster_of
 from swapfill.metadata import Metadata, metadata_of
 from swapfill.raster import GREY, RGB, Raster
 from swapfill.tiff_tags import without_thumbnail
@@ -47,12 +48,12 @@ def decode(data: bytes, name: str) -> tuple[Raster, Metadata, PngSettings]:
         check_frames(name, getattr(image, "n_frames", 1))
         bits, kind = data[24], data[25]
         if bits == 16 and kind != _GREY:
-            raster, image = _deep_raster(data, name, kind)
+            raster, info = _deep_raster(data, name, kind)
         else:
             image.load()
-            raster = replace(raster_of(image, name), bits=bits)
+            raster, info = replace(raster_of(image, name), bits=bits), image.info
         # Some of the metadata may stand behind the picture: only now it is all there.
-        metadata = metadata_of(image.info)
+        metadata = metadata_of(info)
         return _with_scaled_key(raster), metadata, _settings(data)
 
 
@@ -73,7 +74,7 @@ def encode(raster: Raster, metadata: Metadata, settings: PngSettings | None) -> 
     return b"".join([*parts, _chunk(b"IEND", b"")])
 
 
-def _deep_raster(data: bytes, name: str, kind: int) -> tuple[Raster, ImageFile]:
+def _deep_raster(data: bytes, name: str, kind: int) -> tuple[Raster, dict[Any, Any]]:
     """Decode 16 bits in colour or with alpha, for which Pillow has a decoder but no mode.
 
     The decoder is asked twice: for the first byte of every sample, as it always does, and by its
@@ -82,14 +83,19 @@ def _deep_raster(data: bytes, name: str, kind: int) -> tuple[Raster, ImageFile]:
     if kind == _GREY_ALPHA:  # two samples of two bytes lie in memory as four of one byte
         image = _decoded_as(data, name, "RGBA")
         pairs = np.array(image).view(">u2")
-        return Raster(pairs.astype(np.uint16), GREY, alpha=1, bits=16), image
+        return Raster(pairs.astype(np.uint16), GREY, alpha=1, bits=16), image.info
     mode = "RGBA" if kind == _RGB_ALPHA else "RGB"
-    image = _decoded_as(data, name, f"{mode};16B")
-    samples = np.array(image).astype(np.uint16) << 8
-    samples |= np.array(_decoded_as(data, name, f"{mode};16L"))
+    info: dict[Any, Any] = {}
+
+    def unpacked(order: str) -> ImageFile:
+        image = _decoded_as(data, name, f"{mode};16{order}")
+        info.update(image.info)
+        return image
+
+    samples = deep_samples(unpacked, "B", "L")
     alpha = RGB if kind == _RGB_ALPHA else None
-    key = image.info.get("transparency")
-    return Raster(samples, RGB, alpha, 16, key=key if isinstance(key, tuple) else None), image
+    key = info.get("transparency")
+    return Raster(samples, RGB, alpha, 16, key=key if isinstance(key, tuple) else None), info
 
 
 def _decoded_as(data: bytes, name: str, layout: str) -> ImageFile:

@@ -18,6 +18,7 @@ from swapfill import tiff_tags
 from swapfill.decoding import (
     check_frames,
     check_size,
+    deep_samples,
     image_of,
     one_line_errors,
     open_image,
@@ -25,7 +26,7 @@ from swapfill.decoding import (
 )
 from swapfill.errors import ImageError
 from swapfill.metadata import Metadata, to_stored
-from swapfill.raster import CMYK, GREY, RGB, Raster, Samples
+from swapfill.raster import CMYK, GREY, RGB, Raster
 from swapfill.tiff_tags import Tag
 
 # tifffile logs what it then raises or what does not matter; without a handler that goes to stderr.
@@ -255,7 +256,7 @@ def _deep_samples(page: Any, file: BinaryIO, name: str) -> Raster:
     """
     mode = "RGBA" if page.samplesperpixel == 4 else "RGB"
 
-    def unpacked(order: str) -> Samples:
+    def unpacked(order: str) -> Image.Image:
         image = open_image(file, name, "TIFF")
         if image.mode != mode:
             raise ImageError(f"{name}: has a layout of 16-bit samples that is not supported")
@@ -263,10 +264,10 @@ def _deep_samples(page: Any, file: BinaryIO, name: str) -> Raster:
         assert isinstance(tile.args, tuple)
         image.tile = [tile._replace(args=(f"{mode};16{order}", *tile.args[1:]))]
         image.load()
-        return np.array(image)
+        return image
 
     high, low = ("L", "B") if sys.byteorder == "little" else ("B", "L")
-    samples = unpacked(high).astype(np.uint16) << 8 | unpacked(low)
+    samples = deep_samples(unpacked, high, low)
     alpha = RGB if mode == "RGBA" else None
     premultiplied = page.extrasamples[:1] == (_ASSOCIATED,)
     return Raster(samples, RGB, alpha, 16, premultiplied=premultiplied)
