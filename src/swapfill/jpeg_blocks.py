@@ -124,9 +124,11 @@ def _changed_blocks(
 ) -> Ints:
     """Find the blocks of a component that have a changed pixel: row and column, [N, 2]."""
     rows, columns = stream.units[0] * part.down, stream.units[1] * part.across
-    row, column = np.nonzero(changed)
+    found = changed  # not by the places of all pixels: of a large hole they take 16 bytes each
+    for axis, length in enumerate(changed.shape):
+        found = np.logical_or.reduceat(found, range(0, length, 8 * scale[axis]), axis=axis)
     touched = np.zeros((rows, columns), np.bool_)
-    touched[row // (8 * scale[0]), column // (8 * scale[1])] = True
+    touched[: found.shape[0], : found.shape[1]] = found
     # Blocks wholly beyond the edge of the picture: what they hold is the old picture, drawn out.
     last_row, last_column = ((n - 1) // (8 * s) for n, s in zip(changed.shape, scale, strict=True))
     touched[last_row + 1 :] = touched[last_row]
