@@ -27,7 +27,7 @@ from PIL import Image
 from swapfill.bundle import packaged
 from swapfill.images import Photograph, read_hole
 from swapfill.inpainter import Inpainter
-from swapfill.planning import plan_windows
+from swapfill.planning import batches, plan_windows
 
 HOLES = (256, 512, 1024, 2048, 4096)  # sides in pixels, each in a picture three times as wide
 PICTURES = ((1, 256), (10, 256), (30, 256), (100, 256), (100, 512))  # megapixels, hole's side
@@ -107,6 +107,7 @@ def fill(photo: str, mask: str, matching: str = "coherent") -> Report:
         holes = [read_hole(mask, picture.size)]
     pieces = plan_windows(holes[0])
     meter.found["windows"] = len(pieces)
+    meter.found["batches"] = len(list(batches(pieces, picture.size)))
     meter.found["largest"] = max(piece.window.side for piece in pieces)
     with meter.step("fill"):
         filled = painter.fill_photograph(picture, holes.pop, reuse=True)
