@@ -137,7 +137,7 @@ def test_ours_is_measured_step_by_step(tiny_bundle: Path) -> None:
     assert not row.missing
     assert {*LEARNED, "read", "write", "rest"} <= set(row.steps)
     assert min(row.steps[name] for name in (*LEARNED, "read", "write")) > 0
-    assert row.operations["translate"] > row.operations["swap"] > 0
+    assert min(row.operations["translate"], row.operations["swap"]) > 0
     assert row.peak > 0
     assert row.multiply > 0
     assert row.copy_rate > 0
