@@ -56,7 +56,8 @@ def agree(listed: Shortlist, unit: Tensor, bonus: float, sweeps: int) -> Tensor:
         The index of each query's candidate in reading order, [N].
     """
     belief = listed.similarity.clone()
-    pairs = [_pairs(listed, unit, step, bonus) for step in ((0, 1), (1, 0))]
+    table = unit.flatten(1).T.contiguous()  # a row each
+    pairs = [_pairs(listed, table, step, bonus) for step in ((0, 1), (1, 0))]
     forth = [belief[pair.first].zero_() for pair in pairs]
     back = [belief[pair.second].zero_() for pair in pairs]
     for _ in range(sweeps):
@@ -83,10 +84,9 @@ def _told(
     return says
 
 
-def _pairs(listed: Shortlist, unit: Tensor, step: tuple[int, int], bonus: float) -> _Pairs:
+def _pairs(listed: Shortlist, table: Tensor, step: tuple[int, int], bonus: float) -> _Pairs:
     """Pair each query with the next one along `step`, and weigh their candidates together."""
     first, second = _neighbours(listed.query, step)
-    table = unit.flatten(1).T.contiguous()
     row = listed.width + PATCH - 1  # cells
     middle = (listed.places // listed.width + 1) * row + listed.places % listed.width + 1
     ahead = step[0] * row + step[1]

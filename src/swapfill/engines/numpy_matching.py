@@ -146,7 +146,8 @@ def agree(listed: Shortlist, unit: Floats, bonus: float, sweeps: int) -> Places:
         The index of each query's candidate in reading order, [N].
     """
     belief = listed.similarity.copy()
-    pairs = [_pairs(listed, unit, step, bonus) for step in ((0, 1), (1, 0))]
+    table = np.ascontiguousarray(unit.reshape(len(unit), -1).T)  # a row each
+    pairs = [_pairs(listed, table, step, bonus) for step in ((0, 1), (1, 0))]
     forth = [np.zeros_like(belief[pair.first]) for pair in pairs]
     back = [np.zeros_like(belief[pair.second]) for pair in pairs]
     for _ in range(sweeps):
@@ -170,10 +171,9 @@ def _told(
     return says
 
 
-def _pairs(listed: Shortlist, unit: Floats, step: tuple[int, int], bonus: float) -> _Pairs:
+def _pairs(listed: Shortlist, table: Floats, step: tuple[int, int], bonus: float) -> _Pairs:
     """Pair each query with the next one along `step`, and weigh their candidates together."""
     first, second = _neighbours(listed.query, step)
-    table = np.ascontiguousarray(unit.reshape(len(unit), -1).T)
     row = listed.width + PATCH - 1  # cells
     middle = (listed.places // listed.width + 1) * row + listed.places % listed.width + 1
     ahead = step[0] * row + step[1]
