@@ -93,8 +93,7 @@ def test_a_reduced_window_is_filled_as_sharp_as_the_picture(
     painter = Inpainter.load(tiny_bundle, device="cpu", precision="fp32")
     filled = painter.fill(picture, hole)
     inside = np.s_[160:380, 150:370]
-    # untrained networks pick pieces that agree little, and the mean of nine copies softens noise
-    assert sharpness(filled[inside]) > 0.4 * sharpness(picture[inside])
+    assert sharpness(filled[inside]) > 0.5 * sharpness(picture[inside])
     blurred = Inpainter.load(tiny_bundle, device="cpu", precision="fp32", matching="literal")
     assert sharpness(blurred.fill(picture, hole)[inside]) < 0.2 * sharpness(picture[inside])
     np.testing.assert_array_equal(filled[~hole], picture[~hole])

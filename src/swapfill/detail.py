@@ -7,20 +7,20 @@ So a hole of any size is filled in the memory and the time of the largest window
 is linear in the window's area: nothing is matched or translated above it.
 
 Where pixels of the full picture are `scale` times as fine, they are taken as scale x scale
-pictures of the reduced size (phases), each of which the engine copies as it copied the pixels.
+pictures of the reduced size (phases), each of which is copied as the pixels were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from swapfill.config import FillSettings
-from swapfill.engines.interface import Engine, Query
+from swapfill.config import FEATURE_STRIDE, FillSettings
+from swapfill.engines.interface import Engine
 from swapfill.masks import Box, Hole
 from swapfill.pipeline import boxes_around, carry_pieces, is_thin, ladder, translate_pieces
 from swapfill.windows import Window, cut_phase
@@ -31,6 +31,7 @@ Copy: TypeAlias = Callable[[Floats], Floats]
 Array = TypeVar("Array")
 
 _MARGIN = 2  # pixels that a bicubic kernel reaches to
+_PATCH = 3  # cells a side
 
 
 def fill_with_copy(
@@ -57,16 +58,38 @@ def fill_with_copy(
     pieces = carry_pieces(engine, picture, missing, scales, settings)
     boxes = boxes_around(hole, engine.span(side))
     filled = engine.get(translate_pieces(engine, pieces, settings, boxes))
-    # Matches at their own scale ask no features again: one channel stands for all.
-    one, matched = cast(Any, pieces.swapped.features)[:, :1] * 1, pieces.swapped.matched
+    found = engine.matches(pieces.swapped)[0]
+    origin = None if found is None else _origins(found, hole[0])
 
     def copy(values: Floats) -> Floats:
-        put, here = engine.put(values[None], hole)
-        swapped = engine.swap(Query(put, one, here, matched=matched), settings)
-        pasted: Floats = engine.get(swapped.pixels)[0]
+        pasted = values.copy()
+        if origin is not None:
+            pasted[hole[0]] = values.reshape(-1, values.shape[2])[origin]
         return pasted
 
     return filled, copy
+
+
+def _origins(found: NDArray[np.int64], hole: Hole) -> NDArray[np.int64]:
+    """Find the pixel that each missing pixel is copied from, by the piece centred on its cell.
+
+    The fill itself is the mean of all pieces that cover a cell. What is finer than that, of pieces
+    that agree but roughly, a mean would take away.
+
+    Args:
+        found: `Engine.matches` of one map.
+        hole: [S, S].
+
+    Returns:
+        [missing pixels], indices into the window in reading order.
+    """
+    limit = len(hole) // FEATURE_STRIDE - _PATCH
+    source = np.zeros((limit + 1, limit + 1, 2), np.int64)
+    source[tuple(found[:, :2].T)] = found[:, 2:] - found[:, :2]
+    pixels = np.argwhere(hole)
+    patch = np.clip(pixels // FEATURE_STRIDE - _PATCH // 2, 0, limit)
+    taken = pixels + FEATURE_STRIDE * source[tuple(patch.T)]
+    return np.asarray(taken @ (len(hole), 1))
 
 
 def can_copy(side: int, settings: FillSettings) -> bool:
@@ -96,8 +119,7 @@ def copied_detail(
         for column in range(scale):
             fine = cut_phase(picture, window, row, column) / np.float32(white)
             fine -= _enlarged_phase(filled, (row + 0.5) / scale - 0.5, (column + 0.5) / scale - 0.5)
-            # Engines take pictures: no difference is mid-grey.
-            found = copy(np.clip(fine, -1, 1) / 2 + np.float32(0.5)) * 2 - 1
+            found = copy(fine)
             (top, above), (left, before) = (
                 _first(start, phase, scale)
                 for start, phase in (

@@ -15,6 +15,7 @@ from swapfill.config import FillSettings
 from swapfill.masks import Box
 
 Array = TypeVar("Array")
+Places = npt.NDArray[np.int64]
 
 
 class Part(NamedTuple):
@@ -94,6 +95,14 @@ class Engine(Protocol[Array]):
 
     def swap(self, query: Query[Array], settings: FillSettings) -> Swapped[Array]:
         """Patch-swap: copy the most similar known pieces into the hole."""
+        ...
+
+    def matches(self, swapped: Swapped[Array]) -> list[Places | None]:
+        """Tell what coherent matching found, a map each; None where there is no hole.
+
+        [N, 4]: row and column of the top left cell of each patch that touches the hole, and of the
+        piece that it takes.
+        """
         ...
 
     def span(self, side: int) -> int:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from swapfill.bundle import SHARED, Bundle, BundleConfig
 from swapfill.config import COARSEST, FillSettings
 from swapfill.engines import numpy_images as images
-from swapfill.engines.interface import Part, Query, Swapped
+from swapfill.engines.interface import Part, Places, Query, Swapped
 from swapfill.engines.numpy_beside import Beside, beside
 from swapfill.engines.numpy_matching import carried_match, cells_of, coherent_match, pixels_of
 from swapfill.engines.numpy_swap import Bools, Copies, Match, match
@@ -110,6 +110,13 @@ class OnnxEngine:
             pixels[i] = np.where(query.hole[i], pasted, query.picture[i])
         coherent = settings.matching == "coherent"
         return Swapped(features, pixels, (side, found) if coherent else None)
+
+    def matches(self, swapped: Swapped[Array]) -> list[Places | None]:
+        """Tell what coherent matching found, [N, 4] of each map."""
+        return [
+            None if its is None else np.concatenate([its.query, its.candidate], axis=1)
+            for its in swapped.matched[1]
+        ]
 
     def span(self, side: int) -> int:
         """Give what the sides of a part of a window of `side` pixels are a multiple of."""

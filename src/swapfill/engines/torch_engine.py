@@ -23,7 +23,7 @@ from swapfill.coherent_maps import at_once, swap_maps_coherently
 from swapfill.config import COARSEST, FillSettings
 from swapfill.devices import choose_device
 from swapfill.encoder import VGG19, CompactEncoder, build_encoder
-from swapfill.engines.interface import Part, Query, Swapped
+from swapfill.engines.interface import Part, Places, Query, Swapped
 from swapfill.errors import BundleError, DeviceError
 from swapfill.feature2image import Guide
 from swapfill.fused_swap import swap_maps
@@ -178,6 +178,13 @@ class TorchEngine:
             values = swap_maps(asked, cells, values)
         features, pixels = apart(values, query.picture, query.hole)
         return Swapped(features, pixels, matched)
+
+    def matches(self, swapped: Swapped[Tensor]) -> list[Places | None]:
+        """Tell what coherent matching found, [N, 4] of each map."""
+        return [
+            None if its is None else torch.cat([its.query, its.candidate], dim=1).cpu().numpy()
+            for its in swapped.matched[1]
+        ]
 
     def span(self, side: int) -> int:
         """Give what the sides of a part of a window of `side` pixels are a multiple of."""
