@@ -79,6 +79,7 @@ class Image2FeatureConfig(Settings):
     upsampling: Upsampling = "deconvolution"
     membrane: bool = False  # see the hole filled smoothly, and answer what differs from that
     feature_head: bool = False  # also predict the features of the hole, at a quarter of the side
+    context: Annotated[int, Field(ge=0)] = 0  # blocks of attention, at a sixteenth of the side
     bottleneck: Positive = 4000  # numbers a picture is squeezed into; the context encoder only
 
     @property
@@ -96,6 +97,8 @@ class Image2FeatureConfig(Settings):
         _power_of_two(self.side, "side", 16)
         if (self.feature_head or self.membrane) and not self.mask_aware:
             raise ValueError("feature_head and membrane need mask_aware")
+        if self.context and (not self.mask_aware or self.side < 32):
+            raise ValueError("context needs mask_aware and a side of 32 or more")
         if self.kind == "context_encoder" and self.mask_aware:
             raise ValueError("mask_aware is true, want false for a context_encoder")
         return self

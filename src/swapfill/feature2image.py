@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from swapfill.config import Feature2ImageConfig, Norm
-from swapfill.networks import Down, QuietConv2d, Up, to_unit
+from swapfill.networks import Down, Up, to_unit
+from swapfill.quiet import QuietConv2d
 
 _HALF_CHANNELS = 48  # of the sub-pixel tail at half the picture's resolution
 

@@ -19,6 +19,8 @@ from swapfill.config import (
     Norm,
     Upsampling,
 )
+from swapfill.context import Context
+from swapfill.quiet import QuietConv2d
 
 _GROUPS = 8
 # A component of a unit vector of 256 is about this: He's deviation starts the head at length 1.
@@ -85,7 +87,8 @@ class Image2Feature(nn.Module):
     (this project's default; differs from the paper): the hole is a fourth channel and one more
     deconvolution makes the whole picture, so that skips are aligned and any hole is native. With
     `membrane` the network sees the hole filled smoothly from its rim, and answers the difference:
-    it starts where diffusion ends, instead of at grey.
+    it starts where diffusion ends, instead of at grey. With `context` cells of a sixteenth of the
+    side see all others by attention on the way up (differs from the paper, too).
     """
 
     def __init__(self, config: Image2FeatureConfig) -> None:
@@ -109,6 +112,9 @@ class Image2Feature(nn.Module):
             self.decoder.append(Up(joined, c_out, norm, config.upsampling, size))
             joined = c_out if last else c_out + widths[level]
         self.head = _feature_head(widths[1] * 2) if config.feature_head else None
+        self.context = None
+        if config.context:
+            self.context = Context(2 * widths[3], widths[3], config.context)
 
     def forward(self, incomplete: Tensor, hole: Tensor) -> Guess:
         """Guess the hole.
@@ -135,6 +141,8 @@ class Image2Feature(nn.Module):
                 x = torch.cat([x, skips[len(skips) - 2 - i]], dim=1)
             if self.head is not None and i == len(self.decoder) - 3:  # a quarter of the side
                 features = self.head(x) * _HEAD_SCALE
+            if self.context is not None and i == len(self.decoder) - 5:  # a sixteenth
+                x = self.context(x)
         return Guess(to_unit(x if start is None else x + start), features)
 
 
@@ -243,12 +251,6 @@ class FeatureImageDiscriminator(nn.Module):
         if seen.shape[2:] != features.shape[2:]:  # relu2_1 and relu4_1 have other strides
             features = F.interpolate(features, size=seen.shape[2:], mode="nearest")
         return self.joint(torch.cat([seen, features.to(seen.dtype)], dim=1))  # type: ignore[no-any-return]
-
-
-class QuietConv2d(nn.Conv2d):
-    """A convolution whose answer starts near nothing, to be added to something that is near."""
-
-    start = 0.1  # of the deviation that `initialise` gives others
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:

@@ -24,6 +24,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise BundleError(f"{path}: not a whole safetensors file: {error}") from None
 
 
+def names_in(path: Path) -> list[str]:
+    """Name the tensors of a safetensors file.
+
+    Raises:
+        BundleError: it is missing or damaged.
+    """
+    return list(read_tensors(path))
+
+
 def load_into(network: nn.Module, path: Path) -> None:
     """Load a safetensors file into a network; half precision is widened.
 

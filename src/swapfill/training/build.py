@@ -29,7 +29,7 @@ from swapfill.training.loop import Stage
 from swapfill.training.mask_folder import MaskFolder
 from swapfill.training.photo_store import PhotoStore, open_store
 from swapfill.training.settings import DataSettings, TrainSettings
-from swapfill.weights import load_into
+from swapfill.weights import load_into, names_in
 
 Load = Callable[[nn.Module, Path], None]
 Batches = Generator[data.Batch, None, None]
@@ -57,8 +57,19 @@ def _fresh(
     generator = torch.Generator().manual_seed(settings.optim.seed + salt)
     initialise(network, generator)
     if salt == 0 and settings.initial_weights is not None:
-        load(network, settings.initial_weights)
+        _begin_from(network, settings.initial_weights, load)
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _begin_from(network: nn.Module, path: Path, load: Load) -> None:
+    """Load weights; those of a network without context fit one with it, which adds nothing yet."""
+    context = getattr(network, "context", None)
+    if context is None or not path.exists() or any(n.startswith("context.") for n in names_in(path)):
+        load(network, path)
+        return
+    network.context = None  # type: ignore[assignment]
+    load(network, path)
+    network.context = context
 
 
 def _frozen(network: nn.Module, device: str) -> nn.Module:
