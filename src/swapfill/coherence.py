@@ -13,7 +13,9 @@ from torch import Tensor
 from swapfill.patch_swap import PATCH, Match
 
 _DISTANCES = 1 << 22  # that are held at once, 17 MB
-_TOGETHER = 128  # pairs that are weighed at once
+_TOGETHER = 32  # pairs that are weighed at once on a CPU: what they hold stays in a cache, 3 MB
+_AT_ONCE = 2048  # and elsewhere: 200 MB
+_HEARD = 128  # pairs that tell each other at once
 NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
@@ -85,36 +87,44 @@ def _told(
 
 
 def _pairs(listed: Shortlist, table: Tensor, step: tuple[int, int], bonus: float) -> _Pairs:
-    """Pair each query with the next one along `step`, and weigh their candidates together."""
-    first, second = _neighbours(listed.query, step)
+    """Pair each query with the next one along `step`, and weigh their candidates together.
+
+    A candidate is seen with the cell before it and the one after it: where its neighbour's
+    candidate goes on, both show one half of that, and one product compares the halves.
+    """
+    order, first = _lined_up(listed.query, step)
     row = listed.width + PATCH - 1  # cells
     middle = (listed.places // listed.width + 1) * row + listed.places % listed.width + 1
     ahead = step[0] * row + step[1]
-    count = listed.places.shape[1]
-    gain = table.new_empty(len(first), count, count)
-    for out, *some in _lots(gain, first, second):
-        one, other = (middle[part] for part in some)
-        torch.bmm(table[one + ahead], table[other].mT, out=out)
-        out += table[one] @ table[other - ahead].mT
-    return _Pairs(first, second, gain.mul_(bonus / 2))
+    shown = torch.tensor([-ahead, 0, ahead], device=table.device)
+    seen = middle[order][:, :, None] + shown  # [N, K, 3]
+    (count, channels), pairs = (seen.shape[1], table.shape[1]), max(len(seen) - 1, 0)
+    together = _TOGETHER if table.device.type == "cpu" else _AT_ONCE
+    gain = table.new_empty(pairs, count, count)
+    cells = table.new_empty((min(together, pairs) + 1) * seen[:1].numel(), channels)
+    for top in range(0, pairs, together):
+        some = seen[top : top + together + 1]
+        held = torch.index_select(table, 0, some.flatten(), out=cells[: some.numel()])
+        halves = held.view(len(some), count, -1)
+        one, other = halves[:-1, :, channels:], halves[1:, :, :-channels]
+        torch.bmm(one, other.mT, out=gain[top : top + len(some) - 1])
+    gain = gain if len(first) == pairs else gain[first]
+    return _Pairs(order[first], order[first + 1], gain.mul_(bonus / 2))
 
 
 def _lots(*parts: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Go through pairs by as many as fit into a cache."""
     if len(parts[0]):
-        yield from zip(*(part.split(_TOGETHER) for part in parts), strict=True)
+        yield from zip(*(part.split(_HEARD) for part in parts), strict=True)
 
 
-def _neighbours(query: Tensor, step: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Find the queries that have a neighbour at `step`, and it: [E] and [E], indices."""
-    size = query.amax(dim=0) + 1
-    number = torch.full([int(n) for n in size], -1, device=query.device)
-    number[query[:, 0], query[:, 1]] = torch.arange(len(query), device=query.device)
-    next_ = query + torch.tensor(step, device=query.device)
-    held = next_.minimum(size - 1)
-    second = number[held[:, 0], held[:, 1]].masked_fill((held != next_).any(dim=1), -1)
-    first = (second >= 0).nonzero()[:, 0]
-    return first, second[first]
+def _lined_up(query: Tensor, step: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Order queries by lines along `step`, [N], and find those that the next one follows, [E]."""
+    line, place = query.unbind(dim=1) if step[1] else query.flip(1).unbind(dim=1)
+    order = torch.argsort(line * (place.amax() + 1) + place)
+    along = query[order]
+    follows = along[1:] - along[:-1] == torch.tensor(step, device=query.device)
+    return order, follows.all(dim=1).nonzero()[:, 0]
 
 
 def spans(step: int) -> tuple[slice, slice]:

@@ -2,8 +2,8 @@
 
 On an accelerator a map takes thousands of small calls, and a wait for its answer at some dozens of
 them. Here sixteen maps take few more than one. The host waits where a comment says so, here and in
-`carried_maps`; three times along each axis in `coherence.agree`, for the queries' extent and for
-which have a neighbour; twice in each `alignment.agreed`.
+`carried_maps`; once along each axis in `coherence.agree`, for which queries have a neighbour; twice
+in each `alignment.agreed`.
 """
 
 from collections.abc import Iterator, Sequence

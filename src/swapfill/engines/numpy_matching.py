@@ -3,7 +3,6 @@
 Maps are [C, h, w], float32; holes [h, w], bool; places are in cells.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +28,8 @@ from swapfill.variation import preference
 # As in `matching`: the candidates that `agree` chooses from, and its sweeps.
 _LISTED = 32
 _SWEEPS = 8
-_TOGETHER = 128  # pairs that are weighed at once: what they hold stays in a cache
+_GROUP = 32  # numbers, the largest of which is looked at first
+_TOGETHER = 32  # pairs that are weighed at once: what they hold stays in a cache, 3 MB
 
 
 def coherent_match(
@@ -118,13 +118,36 @@ def _cells(map_: Floats, patches: Box) -> Floats:
 
 
 def _largest(rows: Floats, count: int) -> Places:
-    """Give the places of the `count` largest numbers of each row, rising."""
+    """Give the places of the `count` largest numbers of each row, rising.
+
+    So many numbers are at least as large as the `count`th of the largest of some groups: of few,
+    those that are, the largest are soon found.
+    """
+    size = len(rows), _GROUP, rows.shape[1] // _GROUP
+    groups = rows[:, : size[1] * size[2]].reshape(size)
+    if size[2] < 2 * count:
+        return _largest_of_few(rows, count)
+    least = np.partition(groups.max(axis=1), size[2] - count, axis=1)[:, size[2] - count]
+    row, place = np.divmod(np.flatnonzero(rows >= least[:, None]), rows.shape[1])
+    there = np.bincount(row, minlength=len(rows))
+    number = np.arange(len(row)) - (np.cumsum(there) - there)[row]  # in its row
+    few = np.full((len(rows), there.max()), -np.inf, np.float32)
+    few[row, number] = rows[row, place]
+    places = np.zeros(few.shape, np.int64)
+    places[row, number] = place
+    return np.take_along_axis(places, _largest_of_few(few, count), axis=1)
+
+
+def _largest_of_few(rows: Floats, count: int) -> Places:
     first = rows.shape[1] - count
     return np.sort(np.argpartition(rows, first, axis=1)[:, first:], axis=1)
 
 
 class _Pairs(NamedTuple):
-    """Neighbouring queries, and what they gain together: a row each, [E], [E] and [E, K, K]."""
+    """Neighbouring queries, and what their candidates gain together: [E], [E] and [K, K, E].
+
+    Pairs lie last, so that all of them are added up in one line.
+    """
 
     first: Places
     second: Places
@@ -145,61 +168,67 @@ def agree(listed: Shortlist, unit: Floats, bonus: float, sweeps: int) -> Places:
     Returns:
         The index of each query's candidate in reading order, [N].
     """
-    belief = listed.similarity.copy()
+    belief = np.ascontiguousarray(listed.similarity.T)  # [K, N]
     table = np.ascontiguousarray(unit.reshape(len(unit), -1).T)  # a row each
     pairs = [_pairs(listed, table, step, bonus) for step in ((0, 1), (1, 0))]
-    forth = [np.zeros_like(belief[pair.first]) for pair in pairs]
-    back = [np.zeros_like(belief[pair.second]) for pair in pairs]
+    forth = [np.zeros_like(pair.gain[0]) for pair in pairs]
+    back = [np.zeros_like(pair.gain[0]) for pair in pairs]
     for _ in range(sweeps):
         for i, (first, second, gain) in enumerate(pairs):
             forth[i] = _told(belief, first, back[i], second, forth[i], gain)
-            back[i] = _told(belief, second, forth[i], first, back[i], gain.transpose(0, 2, 1))
-    chosen = belief.argmax(axis=1)[:, None]
+            back[i] = _told(belief, second, forth[i], first, back[i], gain.transpose(1, 0, 2))
+    chosen = belief.argmax(axis=0)[:, None]
     return np.take_along_axis(listed.places, chosen, axis=1)[:, 0]
 
 
 def _told(
     belief: Floats, speaker: Places, heard: Floats, listener: Places, before: Floats, gain: Floats
 ) -> Floats:
-    """Let each speaker tell its listener, [E, K], what `heard` from it did not say."""
-    opinion = belief[speaker] - heard
-    says = np.empty_like(opinion)
-    for some in _lots(len(says)):
-        np.max(opinion[some, :, None] + gain[some], axis=1, out=says[some])
-    says -= says.max(axis=1, keepdims=True)
-    belief[listener] += says - before
+    """Let each speaker tell its listener, [K, E], what `heard` from it did not say."""
+    opinion = belief.take(speaker, axis=1)  # an index in brackets would lay queries first
+    opinion -= heard
+    says: Floats = gain[0] + opinion[0]
+    told = np.empty_like(says)
+    for its, one in zip(gain[1:], opinion[1:], strict=True):
+        np.add(its, one, out=told)
+        np.maximum(says, told, out=says)
+    says -= says.max(axis=0)
+    belief[:, listener] += says - before
     return says
 
 
 def _pairs(listed: Shortlist, table: Floats, step: tuple[int, int], bonus: float) -> _Pairs:
-    """Pair each query with the next one along `step`, and weigh their candidates together."""
-    first, second = _neighbours(listed.query, step)
+    """Pair each query with the next one along `step`, and weigh their candidates together.
+
+    A candidate is seen with the cell before it and the one after it: where its neighbour's
+    candidate goes on, both show one half of that, and one product compares the halves.
+    """
+    order, follows = _lined_up(listed.query, step)
     row = listed.width + PATCH - 1  # cells
     middle = (listed.places // listed.width + 1) * row + listed.places % listed.width + 1
     ahead = step[0] * row + step[1]
-    count = listed.places.shape[1]
-    gain = np.empty((len(first), count, count), np.float32)
-    for some in _lots(len(first)):
-        one, other = middle[first[some]], middle[second[some]]
-        np.matmul(table[one + ahead], table[other].transpose(0, 2, 1), out=gain[some])
-        gain[some] += table[one] @ table[other - ahead].transpose(0, 2, 1)
+    seen = middle[order, :, None] + np.array([-ahead, 0, ahead])  # [N, K, 3]
+    (count, channels), at = (seen.shape[1], table.shape[1]), 0
+    gain = np.empty((count, count, np.count_nonzero(follows)), np.float32)
+    cells = np.empty((_TOGETHER + 1, *seen.shape[1:], channels), np.float32)
+    for top in range(0, len(follows), _TOGETHER):
+        some, on = seen[top : top + _TOGETHER + 1], follows[top : top + _TOGETHER]
+        # All are on the map; said otherwise than "clip", NumPy would copy once more.
+        table.take(some, axis=0, out=cells[: len(some)], mode="clip")
+        halves = cells[: len(some)].reshape(len(some), count, -1)
+        one, other = halves[:-1, :, channels:], halves[1:, :, :-channels]
+        both = (one @ other.transpose(0, 2, 1))[on]
+        gain[..., at : at + len(both)] = both.transpose(1, 2, 0)
+        at += len(both)
     gain *= np.float32(bonus / 2)
-    return _Pairs(first, second, gain)
+    return _Pairs(order[:-1][follows], order[1:][follows], gain)
 
 
-def _lots(count: int) -> Iterator[slice]:
-    return (slice(first, first + _TOGETHER) for first in range(0, count, _TOGETHER))
-
-
-def _neighbours(query: Places, step: tuple[int, int]) -> tuple[Places, Places]:
-    """Find the queries that have a neighbour at `step`, and it: [E] and [E], indices."""
-    size = query.max(axis=0) + 1
-    number = np.full(size, -1)
-    number[tuple(query.T)] = np.arange(len(query))
-    held = np.minimum(query + step, size - 1)
-    second = np.where((held != query + step).any(axis=1), -1, number[tuple(held.T)])
-    first = np.flatnonzero(second >= 0)
-    return first, second[first]
+def _lined_up(query: Places, step: tuple[int, int]) -> tuple[Places, Bools]:
+    """Order queries by lines along `step`, [N], and tell whom the next one follows, [N - 1]."""
+    order = np.lexsort(query.T if step[0] else query.T[::-1])
+    along = query[order]
+    return order, np.asarray((along[1:] - along[:-1] == step).all(axis=1))
 
 
 def carried_match(coarse: Match, features: Floats, hole: Bools, factor: int) -> Match:
