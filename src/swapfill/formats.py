@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from swapfill import jpeg_format, png_format, simple_formats, tiff_format
+from swapfill import jpeg_format, png_bands, png_format, simple_formats, tiff_format
 from swapfill.decoding import Extent, expanded, extent_of
 from swapfill.errors import ImageError, OutputError
 from swapfill.jpeg_format import JpegSettings
@@ -25,11 +25,14 @@ SUFFIXES = {".png": "PNG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP", ".dib"
 SUFFIXES |= {".tif": "TIFF", ".tiff": "TIFF"}
 SUFFIXES |= dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG")
 
+# Read from and written into an open file: neither need be in memory as a whole.
+STREAMED = ("PNG", "TIFF")
+
 # These have a place for the EXIF orientation; in the others the picture itself must be upright.
 TURNED_BY_EXIF = frozenset({"PNG", "JPEG", "WEBP", "TIFF"})
 
 _SIGNATURES: dict[str, bytes | tuple[bytes, ...]] = {
-    "PNG": png_format.SIGNATURE,
+    "PNG": png_bands.SIGNATURE,
     "JPEG": jpeg_format.SIGNATURE,
     "TIFF": tiff_format.SIGNATURES,
     "BMP": b"BM",
@@ -68,26 +71,31 @@ def decode(data: bytes, name: str) -> tuple[str, Raster, Metadata, Settings]:
         ImageError: it is empty, of no known format, damaged, animated or too large.
     """
     form = _form(data, name)
-    if form == "PNG":
-        return form, *png_format.decode(data, name)
-    if form == "JPEG":
-        return form, *jpeg_format.decode(data, name)
-    if form == "TIFF":
+    if form in STREAMED:
         # Closed because tifffile's pages, which know each other, would keep its memory.
         with io.BytesIO(data) as file:
-            return decode_tiff(file, name)
+            return decode_open(file, name)
+    if form == "JPEG":
+        return form, *jpeg_format.decode(data, name)
     return form, *simple_formats.decode(data, name, form)
 
 
-def is_tiff(file: BinaryIO) -> bool:
-    """Tell whether a file at its beginning is a TIFF, which need not be in memory as a whole."""
-    start = file.read(len(tiff_format.SIGNATURES[0]))
+def is_streamed(file: BinaryIO) -> bool:
+    """Tell whether an open file at its beginning is of one of the formats `STREAMED`."""
+    start = file.read(len(png_bands.SIGNATURE))
     file.seek(0)
-    return start in tiff_format.SIGNATURES
+    return start.startswith((png_bands.SIGNATURE, *tiff_format.SIGNATURES))
 
 
-def decode_tiff(file: BinaryIO, name: str) -> tuple[str, Raster, Metadata, Settings]:
-    """Read a TIFF from an open file; raises the `ImageError` that `decode` does."""
+def decode_open(file: BinaryIO, name: str) -> tuple[str, Raster, Metadata, Settings]:
+    """Read an open file for which `is_streamed` holds; raises the `ImageError` that `decode` does.
+
+    The file may, beside its samples, be more than there is room for.
+    """
+    start = file.read(len(png_bands.SIGNATURE))
+    file.seek(0)
+    if start == png_bands.SIGNATURE:
+        return "PNG", *png_format.decode(file, name)
     return "TIFF", *tiff_format.decode(file, name)
 
 
@@ -160,16 +168,14 @@ def encode(
     Raises:
         OutputError: the format cannot hold the picture without loss.
     """
-    if form == "TIFF":
+    if form in STREAMED:
         file = io.BytesIO()
-        write_tiff(file, raster, metadata, settings, name)
+        write(file, raster, metadata, form, settings, name)
         return file.getvalue()
     raster = _suited(raster, form, name)
     if form == "JPEG" and settings is None:
         _check_segments(metadata, name)
     match form, settings:
-        case "PNG", (PngSettings() | None):
-            return png_format.encode(raster, metadata, settings)
         case "JPEG", (JpegSettings() | None):
             return jpeg_format.encode(raster, metadata, settings, quality)
         case "WEBP", (SimpleSettings() | None):
@@ -178,16 +184,30 @@ def encode(
             return simple_formats.encode_bmp(raster, metadata)
         case "GIF", (SimpleSettings() | None):
             return simple_formats.encode_gif(raster, metadata, settings)
-    raise ValueError(f"format is {form!r}, want one of {FORMATS} with settings of its own")
+    raise _misfit(form, settings)
 
 
-def write_tiff(
-    file: BinaryIO, raster: Raster, metadata: Metadata, settings: Settings | None, name: str
+def write(
+    file: BinaryIO,
+    raster: Raster,
+    metadata: Metadata,
+    form: str,
+    settings: Settings | None,
+    name: str,
 ) -> None:
-    """Do `encode` as TIFF into a file, empty and open to write and to read, strip by strip."""
-    if not isinstance(settings, TiffSettings | None):
-        raise ValueError(f"settings are {type(settings).__name__}, want TiffSettings")
-    tiff_format.write(file, _suited(raster, "TIFF", name), metadata, settings)
+    """Do `encode` for a format of `STREAMED` into a file, empty and open to write and to read."""
+    match form, settings:
+        case "PNG", (PngSettings() | None):
+            png_format.write(file, _suited(raster, form, name), metadata, settings)
+        case "TIFF", (TiffSettings() | None):
+            tiff_format.write(file, _suited(raster, form, name), metadata, settings)
+        case _:
+            raise _misfit(form, settings)
+
+
+def _misfit(form: str, settings: Settings | None) -> ValueError:
+    kind = type(settings).__name__
+    return ValueError(f"format is {form!r} with {kind}, want one of {FORMATS} with its own")
 
 
 def _check_segments(metadata: Metadata, name: str) -> None:

@@ -32,7 +32,7 @@ from swapfill.raster import (
     seen_rgb,
 )
 
-# Rows of a mask turned to luminance at once: the floating point copy stays small.
+# Rows of a mask turned to luminance at once, or searched for NaN: what is made of them is small.
 _ROWS_AT_ONCE = 256
 
 
@@ -50,8 +50,8 @@ class Photograph:
         format: the format of the source, one of `formats.FORMATS`; "" if it was no file.
         settings: all that is needed to write the source's format alike.
         orientation: the turn from stored to upright, 1 to 8, as EXIF numbers it.
-        source: the file itself, as long as not a sample has changed; of a TIFF, which may be as
-            large as its samples, only where it lies.
+        source: the file itself, as long as not a sample has changed; of an opened PNG or TIFF,
+            which may be as large as its samples, only where it lies.
     """
 
     raster: Raster = field(repr=False)
@@ -72,8 +72,8 @@ class Photograph:
         """
         path = Path(path)
         with _opened(path) as file:
-            if formats.is_tiff(file):
-                decoded = formats.decode_tiff(file, str(path))
+            if formats.is_streamed(file):
+                decoded = formats.decode_open(file, str(path))
                 return cls._of(decoded, str(path), Seen.now(path, file))
             return cls.from_bytes(file.read(), str(path))
 
@@ -232,8 +232,8 @@ class Photograph:
         if format is None:
             format = formats.format_of_path(path, otherwise=self.format or "PNG")
         format = formats.format_called(format)
-        if format == "TIFF":
-            write_atomically(path, lambda file: self._write_tiff(file, str(path)))
+        if format in formats.STREAMED:
+            write_atomically(path, lambda file: self._write(file, format, str(path)))
         else:
             write_bytes_atomically(path, self.to_bytes(format, quality=quality, name=str(path)))
 
@@ -247,29 +247,29 @@ class Photograph:
         """
         format = formats.format_called(format or self.format or "PNG")
         name = name or self.name
-        if format == "TIFF":
-            file = io.BytesIO()
-            self._write_tiff(file, name)
-            return file.getvalue()
         if format == self.format and isinstance(self.source, bytes) and quality is None:
             return self.source
+        if format in formats.STREAMED:
+            file = io.BytesIO()
+            self._write(file, format, name)
+            return file.getvalue()
         raster = self.raster
         if format not in formats.TURNED_BY_EXIF:
             raster = replace(raster, samples=to_upright(raster.samples, self.orientation))
         settings = self.settings if format == self.format else None
         return formats.encode(raster, self.metadata, format, settings, quality, name)
 
-    def _write_tiff(self, file: BinaryIO, name: str) -> None:
-        """Encode as TIFF into a file; one that was not filled is the source, byte for byte.
+    def _write(self, file: BinaryIO, format: str, name: str) -> None:
+        """Encode as PNG or TIFF into a file; one that was not filled is the source, byte for byte.
 
         If that has changed meanwhile, the picture is encoded, of which the samples are the same.
         """
-        source = self.source if self.format == "TIFF" else None
+        source = self.source if self.format == format else None
         if isinstance(source, bytes):
             file.write(source)
         elif source is None or not source.copy_to(file):
-            settings = self.settings if self.format == "TIFF" else None
-            formats.write_tiff(file, self.raster, self.metadata, settings, name)
+            settings = self.settings if self.format == format else None
+            formats.write(file, self.raster, self.metadata, format, settings, name)
 
     def to_array(self) -> Samples:
         """Give the samples upright, [H, W] or [H, W, C], as `from_array` took them."""
@@ -391,6 +391,8 @@ def _check_finite(raster: Raster, name: str) -> None:
     """Refuse NaN and infinity, which would spread through every layer of the network."""
     if raster.samples.dtype.kind != "f":
         return
-    bad = raster.samples.size - int(np.isfinite(raster.samples).sum())
+    samples = raster.samples
+    at_once = (samples[row : row + _ROWS_AT_ONCE] for row in range(0, len(samples), _ROWS_AT_ONCE))
+    bad = sum(rows.size - np.count_nonzero(np.isfinite(rows)) for rows in at_once)
     if bad:
         raise ImageError(f"{name}: has {bad} samples that are NaN or infinite, want finite ones")

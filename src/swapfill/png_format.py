@@ -5,11 +5,12 @@ bits in colour and chooses the depth of a palette by itself; `pypng` does both, 
 loops.
 """
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +18,15 @@ from PIL.ImageFile import ImageFile
 
 from swapfill.decoding import check_frames, deep_samples, one_line_errors, open_image, raster_of
 from swapfill.metadata import Metadata, metadata_of
-from swapfill.raster import GREY, RGB, Raster
+from swapfill.png_bands import SIGNATURE, Bands, Header, chunk, chunks
+from swapfill.raster import GREY, RGB, Raster, Samples
 from swapfill.tiff_tags import without_thumbnail
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 # The kinds of colour that the header can name.
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 
-# Rows filtered and compressed at once, so that 144 megapixels need no second copy.
-_ROWS_AT_ONCE = 256
+# Bytes of rows filtered and compressed at once: choosing the filters takes twenty times as many.
+_BAND = 1 << 20
 
 _DATA = {b"IHDR", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
 _KNOWN = {b"PLTE", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV"}
@@ -41,23 +41,28 @@ class PngSettings:
     after: tuple[tuple[bytes, bytes], ...] = ()
 
 
-def decode(data: bytes, name: str) -> tuple[Raster, Metadata, PngSettings]:
-    """Read a PNG; raises `ImageError` for a damaged, animated or too large one."""
+def decode(file: BinaryIO, name: str) -> tuple[Raster, Metadata, PngSettings]:
+    """Read a PNG from an open file, which beside its samples may be more than there is room for.
+
+    Raises:
+        ImageError: it is damaged, animated or too large.
+    """
     with one_line_errors(name):
-        image = open_image(data, name, "PNG")
+        image = open_image(file, name, "PNG")
         check_frames(name, getattr(image, "n_frames", 1))
-        bits, kind = data[24], data[25]
-        if bits == 16 and kind != _GREY:
-            raster, info = _deep_raster(data, name, kind)
+        header, settings = Header.read(file), _settings(file)
+        if header.bits == 16 and header.kind != _GREY:
+            raster, info = _deep_raster(file, name, header, settings)
         else:
+            file.seek(0)
+            image = open_image(file, name, "PNG")
             image.load()
-            raster, info = replace(raster_of(image, name), bits=bits), image.info
+            raster, info = replace(raster_of(image, name), bits=header.bits), image.info
         # Some of the metadata may stand behind the picture: only now it is all there.
-        metadata = metadata_of(info)
-        return _with_scaled_key(raster), metadata, _settings(data)
+        return _with_scaled_key(raster), metadata_of(info), settings
 
 
-def encode(raster: Raster, metadata: Metadata, settings: PngSettings | None) -> bytes:
+def write(file: BinaryIO, raster: Raster, metadata: Metadata, settings: PngSettings | None) -> None:
     """Write a PNG with the chunks of `settings`, or with those that `metadata` asks for."""
     if settings is None:
         settings = PngSettings(before=tuple(_chunks_for(raster, metadata)))
@@ -66,44 +71,71 @@ def encode(raster: Raster, metadata: Metadata, settings: PngSettings | None) -> 
     if raster.palette is None:
         kinds = {(GREY, 1): _GREY, (GREY, 2): _GREY_ALPHA, (RGB, 3): _RGB, (RGB, 4): _RGB_ALPHA}
         kind = kinds[raster.colours, channels]
-    header = struct.pack(">IIBBBBB", width, height, raster.bits, kind, 0, 0, 0)
-    parts = [SIGNATURE, _chunk(b"IHDR", header)]
-    parts += [_chunk(*chunk) for chunk in settings.before]
-    parts += [_chunk(b"IDAT", some) for some in _compressed(raster) if some]
-    parts += [_chunk(*chunk) for chunk in settings.after]
-    return b"".join([*parts, _chunk(b"IEND", b"")])
+    file.write(SIGNATURE + Header(width, height, raster.bits, kind).chunk())
+    for before in settings.before:
+        file.write(chunk(*before))
+    for some in _compressed(raster):
+        if some:
+            file.write(chunk(b"IDAT", some))
+    for after in (*settings.after, (b"IEND", b"")):
+        file.write(chunk(*after))
 
 
-def _deep_raster(data: bytes, name: str, kind: int) -> tuple[Raster, dict[Any, Any]]:
+def _deep_raster(
+    file: BinaryIO, name: str, header: Header, settings: PngSettings
+) -> tuple[Raster, dict[Any, Any]]:
     """Decode 16 bits in colour or with alpha, for which Pillow has a decoder but no mode.
+
+    Of a large picture there is no room for the decoder's image beside the samples: it is decoded
+    band by band, unless it is interlaced.
+    """
+    channels = {_GREY_ALPHA: 2, _RGB: 3, _RGB_ALPHA: 4}[header.kind]
+    if header.interlaced:
+        samples = _deep_samples(file, name, header.kind)
+    else:
+        samples = np.empty((header.height, header.width, channels), np.uint16)
+        bands, above = Bands(file, header, 2 * channels), bytes(2 * channels * header.width)
+        for top, bottom in bands.spans():
+            band = io.BytesIO(bands.next_file(bottom - top, above))
+            samples[top:bottom] = _deep_samples(band, name, header.kind)[1:]
+            above = samples[bottom - 1].astype(">u2").tobytes()
+    info = _info(header, settings, name)
+    key = info.get("transparency")
+    alpha = None if header.kind == _RGB else channels - 1
+    key = key if isinstance(key, tuple) and alpha is None else None
+    return Raster(samples, GREY if channels == 2 else RGB, alpha, 16, key=key), info
+
+
+def _deep_samples(file: BinaryIO, name: str, kind: int) -> Samples:
+    """Decode samples of two bytes, [H, W, C].
 
     The decoder is asked twice: for the first byte of every sample, as it always does, and by its
     unpackers for little-endian samples for the second.
     """
     if kind == _GREY_ALPHA:  # two samples of two bytes lie in memory as four of one byte
-        image = _decoded_as(data, name, "RGBA")
-        pairs = np.array(image).view(">u2")
-        return Raster(pairs.astype(np.uint16), GREY, alpha=1, bits=16), image.info
+        return np.array(_decoded_as(file, name, "RGBA")).view(">u2").astype(np.uint16)
     mode = "RGBA" if kind == _RGB_ALPHA else "RGB"
-    info: dict[Any, Any] = {}
-
-    def unpacked(order: str) -> ImageFile:
-        image = _decoded_as(data, name, f"{mode};16{order}")
-        info.update(image.info)
-        return image
-
-    samples = deep_samples(unpacked, "B", "L")
-    alpha = RGB if kind == _RGB_ALPHA else None
-    key = info.get("transparency")
-    return Raster(samples, RGB, alpha, 16, key=key if isinstance(key, tuple) else None), info
+    return deep_samples(lambda order: _decoded_as(file, name, f"{mode};16{order}"), "B", "L")
 
 
-def _decoded_as(data: bytes, name: str, layout: str) -> ImageFile:
+def _decoded_as(file: BinaryIO, name: str, layout: str) -> ImageFile:
     """Decode the picture with another of Pillow's unpackers than it would choose."""
-    image = open_image(data, name, "PNG")
+    image = open_image(file, name, "PNG")
     image.tile = [tile._replace(args=layout) for tile in image.tile]
     image.load()
     return image
+
+
+def _info(header: Header, settings: PngSettings, name: str) -> dict[Any, Any]:
+    """Have Pillow read what the chunks say, around a picture of one pixel."""
+    file = io.BytesIO()
+    file.write(SIGNATURE + header._replace(width=1, height=1, interlaced=0).chunk())
+    nothing = (b"IDAT", zlib.compress(bytes(9)))  # more than any pixel has
+    for one in (*settings.before, nothing, *settings.after, (b"IEND", b"")):
+        file.write(chunk(*one))
+    image = open_image(file, name, "PNG")
+    image.load()
+    return image.info
 
 
 def _with_scaled_key(raster: Raster) -> Raster:
@@ -114,7 +146,7 @@ def _with_scaled_key(raster: Raster) -> Raster:
     return replace(raster, key=tuple(value * step for value in raster.key))
 
 
-def _settings(data: bytes) -> PngSettings:
+def _settings(file: BinaryIO) -> PngSettings:
     """Collect the chunks to keep.
 
     As the PNG standard asks of whoever changes the samples, a chunk that nobody here knows is kept
@@ -123,29 +155,13 @@ def _settings(data: bytes) -> PngSettings:
     before: list[tuple[bytes, bytes]] = []
     after: list[tuple[bytes, bytes]] = []
     kept = before
-    for kind, content in _chunks(data):
+    for kind, length in chunks(file):
         if kind == b"IDAT":
             kept = after
         if kind not in _DATA and (kind in _KNOWN or kind[3:4].islower()):
+            content = file.read(length)
             kept.append((kind, without_thumbnail(content) if kind == b"eXIf" else content))
     return PngSettings(tuple(before), tuple(after))
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Give name and content of every whole chunk."""
-    place = len(SIGNATURE)
-    while place + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        if place + 12 + length > len(data):
-            return
-        yield kind, data[place + 8 : place + 8 + length]
-        place += 12 + length
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    """Frame a chunk by its length and checksum."""
-    body = kind + content
-    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
 
 
 def _chunks_for(raster: Raster, metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
@@ -169,8 +185,9 @@ def _compressed(raster: Raster) -> Iterator[bytes]:
     """Filter and compress the rows."""
     compress = zlib.compressobj(6)
     above: NDArray[np.uint8] | None = None
-    for start in range(0, len(raster.samples), _ROWS_AT_ONCE):
-        rows = _packed(raster, start, start + _ROWS_AT_ONCE)
+    at_once = max(1, _BAND // raster.samples[0].nbytes)
+    for start in range(0, len(raster.samples), at_once):
+        rows = _packed(raster, start, start + at_once)
         if raster.bits < 8 or raster.palette is not None:
             # The standard's advice: differences of indices and of packed samples mean nothing.
             filtered = np.pad(rows, ((0, 0), (1, 0)))
