@@ -43,6 +43,9 @@ FILES: dict[str, tuple[str, dict[str, Any] | None]] = {
     ),
     "TIFF of 16 bits, LZW": (".tiff", None),
     "PNG of 16 bits": (".png", None),
+    "TIFF of 16 bits, planes": (".tif", {"dtype": np.uint16, "planarconfig": "separate"}),
+    "TIFF of 16 bits, the other byte order": (".tif", {"dtype": np.uint16, "byteorder": ">"}),
+    "TIFF of floating point": (".tif", {"dtype": np.float32}),
 }
 FOLDER = 24  # pictures of 512 x 512
 Report = dict[str, float]
@@ -63,8 +66,11 @@ def draw(path: Path, side: int, tiff: dict[str, Any] | None = None) -> Path:
     elif tiff is None:
         Image.fromarray(pixels).save(path, quality=92, compress_level=1)
     else:
-        deep = 257 if tiff["dtype"] == np.uint16 else 1
-        tifffile.imwrite(path, pixels * tiff["dtype"](deep), photometric="rgb", **tiff)
+        white = {np.uint8: 255, np.uint16: 65535, np.float32: 1}[tiff["dtype"]]
+        deep = pixels * tiff["dtype"](white / 255)
+        planes = np.moveaxis(deep, 2, 0) if "planarconfig" in tiff else deep
+        how = {name: value for name, value in tiff.items() if name != "dtype"}
+        tifffile.imwrite(path, planes, photometric="rgb", **how)
     return path
 
 

@@ -1,8 +1,8 @@
 """TIFF of 1 to 32 bits and any number of samples a pixel, with all its tags.
 
-`tifffile` reads and writes what is stored plainly or deflated; Pillow's libtiff does the other
-compressions. Pillow has no mode for 16 bits or floating point in colour, but its encoder and its
-decoder know the samples: see `_wide_image` and `_deep_samples`.
+`tifffile` writes what is stored plainly or deflated, and `tiff_samples` reads by it; Pillow's
+libtiff does the other compressions. Pillow has no mode for 16 bits or floating point in colour, but
+its encoder and its decoder know the samples: see `_write_wide` and `_deep_samples`.
 """
 
 import logging
@@ -27,6 +27,7 @@ from swapfill.decoding import (
 from swapfill.errors import ImageError
 from swapfill.metadata import Metadata, to_stored
 from swapfill.raster import CMYK, GREY, RGB, Raster
+from swapfill.tiff_samples import DEFLATE, LZW, PACKBITS, PLAIN, is_known, samples_of
 from swapfill.tiff_tags import Tag
 
 # tifffile logs what it then raises or what does not matter; without a handler that goes to stderr.
@@ -34,7 +35,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-_PLAIN, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 7, 8, 32946, 32773
+_JPEG = 7
 _FAX = {2: "tiff_ccitt", 3: "group3", 4: "group4"}  # of 1 bit only
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK = 0, 1, 2, 3, 5
 _COLOURS = {_WHITE_IS_ZERO: GREY, _BLACK_IS_ZERO: GREY, _RGB: RGB, _PALETTE: GREY, _CMYK: CMYK}
@@ -42,7 +43,6 @@ _ASSOCIATED, _UNASSOCIATED = 1, 2  # kinds of alpha: with or without the colours
 _DESCRIBED_APART = {tiff_tags.ICC, tiff_tags.XMP, 33723, 34377}  # 33723, 34377: IPTC, Photoshop
 _ROWS_PER_STRIP, _PREDICTOR, _COLOUR_MAP = 278, 317, 320
 _JPEG_QUALITY = 95
-_READ_AT_ONCE = 1 << 22  # bytes of the file; tifffile's own choice is 256 MB
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class TiffSettings:
         tags: every tag that does not describe how the samples lie in the file.
     """
 
-    compression: int = _DEFLATE
+    compression: int = DEFLATE
     predictor: int = 2
     photometric: int | None = None
     extra: tuple[int, ...] = ()
@@ -77,7 +77,7 @@ def decode(file: BinaryIO, name: str) -> tuple[Raster, Metadata, TiffSettings]:
         check_size(name, page.imagewidth, page.imagelength)
         tags = tiff_tags.read_tags(tiff_tags.FileBytes(file))
         metadata = _metadata(tags)
-        if _is_for_tifffile(page):
+        if page.photometric in _COLOURS and is_known(page):
             raster = _raster_of_page(page, name)
         else:
             raster = _raster_by_pillow(page, file, name, metadata.orientation)
@@ -100,12 +100,12 @@ def write(
     if settings.photometric == _WHITE_IS_ZERO and raster.bits >= 8:
         raster = _inverted_grey(raster)
     if raster.bits == 1:
-        compression = {_LZW: "tiff_lzw", _PACKBITS: "packbits", _PLAIN: "raw"} | _FAX
+        compression = {LZW: "tiff_lzw", PACKBITS: "packbits", PLAIN: "raw"} | _FAX
         how = compression.get(settings.compression, "tiff_deflate")
         _save(file, image_of(raster), how)
     elif settings.compression == _JPEG:
         _save(file, image_of(raster), "jpeg", quality=_JPEG_QUALITY)
-    elif settings.compression in (_LZW, _PACKBITS):
+    elif settings.compression in (LZW, PACKBITS):
         _write_wide(file, raster, settings)
     else:
         _by_tifffile(file, raster, settings)
@@ -174,28 +174,13 @@ def _settings_for(raster: Raster, metadata: Metadata) -> TiffSettings:
     return TiffSettings(predictor=predictor, extra=extra, tags=tuple(tags.values()))
 
 
-def _is_for_tifffile(page: Any) -> bool:
-    """Tell whether tifffile can give the samples without further codecs."""
-    return (
-        page.compression in (_PLAIN, _DEFLATE, _OLD_DEFLATE, _PACKBITS)
-        and page.predictor in (1, 2)
-        and page.bitspersample in (8, 16, 32)
-        and page.photometric in _COLOURS
-        and page.fillorder == 1
-    )
-
-
 def _raster_of_page(page: Any, name: str) -> Raster:
     """Read the samples as they are, however many there are of each pixel."""
     kinds = (np.uint8, np.uint16, np.float32)
     if page.dtype not in kinds:
         wanted = ", ".join(kind.__name__ for kind in kinds)
         raise ImageError(f"{name}: has samples of type {page.dtype}, want one of {wanted}")
-    planes, _, height, width, together = page.shaped
-    blocks = page.asarray(squeeze=False, maxworkers=1, buffersize=_READ_AT_ONCE)
-    blocks = blocks.reshape(planes, height, width, together)
-    samples = np.moveaxis(blocks, 0, -1).reshape(height, width, planes * together)
-    samples = np.ascontiguousarray(samples, dtype=samples.dtype.newbyteorder("="))
+    samples = samples_of(page)
     colours = _COLOURS[page.photometric]
     if samples.shape[2] < colours:
         raise ImageError(f"{name}: has {samples.shape[2]} samples a pixel, want {colours} or more")
@@ -291,7 +276,7 @@ def _extra(raster: Raster, settings: TiffSettings) -> tuple[int, ...]:
 
 def _by_tifffile(file: BinaryIO, raster: Raster, settings: TiffSettings) -> None:
     """Write plain or deflated samples; deflated is also what replaces a rare compression."""
-    deflated = settings.compression != _PLAIN
+    deflated = settings.compression != PLAIN
     differences = deflated and settings.predictor == 2 and raster.samples.dtype.kind == "u"
     samples = raster.samples[..., 0] if raster.samples.shape[2] == 1 else raster.samples
     tifffile.imwrite(
@@ -302,7 +287,7 @@ def _by_tifffile(file: BinaryIO, raster: Raster, settings: TiffSettings) -> None
         planarconfig=1 if samples.ndim == 3 else None,
         extrasamples=_extra(raster, settings) or None,
         colormap=_colour_map(raster) if raster.palette is not None else None,
-        compression=_DEFLATE if deflated else None,
+        compression=DEFLATE if deflated else None,
         predictor=2 if differences else None,
         rowsperstrip=_rows_per_strip(raster) if deflated else None,
         metadata=None,
@@ -327,13 +312,13 @@ def _write_wide(file: BinaryIO, raster: Raster, settings: TiffSettings) -> None:
         277: channels,
         _ROWS_PER_STRIP: _rows_per_strip(raster),
     }
-    if raster.samples.dtype.kind == "u" and settings.compression == _LZW:
+    if raster.samples.dtype.kind == "u" and settings.compression == LZW:
         tags[_PREDICTOR] = settings.predictor
     if extra := _extra(raster, settings):
         tags[338] = extra
     if raster.palette is not None:
         tags[_COLOUR_MAP] = tuple(int(v) for v in _colour_map(raster).reshape(-1))
-    compression = "tiff_lzw" if settings.compression == _LZW else "packbits"
+    compression = "tiff_lzw" if settings.compression == LZW else "packbits"
     if tags[262] == _WHITE_IS_ZERO and mode == "L":
         image = Image.eval(image, lambda value: 255 - value)  # Pillow turns it round once more
     _save(file, image, compression, tiffinfo=tags)
