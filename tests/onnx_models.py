@@ -22,7 +22,8 @@ def store(network: nn.Module, path: Path) -> Path:
     generator = torch.Generator().manual_seed(0)
     initialise(network, generator)
     for name, tensor in network.state_dict().items():
-        if tensor.ndim == 1:
+        starts_at_nothing = tensor.ndim > 1 and not tensor.any()
+        if tensor.ndim == 1 or starts_at_nothing:
             tensor.normal_(generator=generator).mul_(0.3)
         if name.endswith("running_var"):
             tensor.abs_().add_(0.5)

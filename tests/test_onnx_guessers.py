@@ -15,6 +15,7 @@ KINDS: list[dict[str, Any]] = [
     {},
     {"norm": "group", "membrane": True},
     {"norm": "none", "feature_head": True, "membrane": True, "upsampling": "resize"},
+    {"feature_head": True, "context": 2},
     {"mask_aware": False},
     {"kind": "context_encoder", "mask_aware": False, "bottleneck": 30},
     {"kind": "context_encoder", "mask_aware": False, "bottleneck": 32, "norm": "group"},
@@ -40,13 +41,17 @@ def test_the_graph_answers_as_the_network_does(kind: dict[str, Any], tmp_path: P
         np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("context", [0, 1])
 @pytest.mark.parametrize("times", [2, 4])
-def test_a_network_of_any_side_guesses_at_multiples_of_its_own(times: int, tmp_path: Path) -> None:
-    config = Image2FeatureConfig(side=16, width=4, max_width=8, membrane=True, feature_head=True)
-    assert [config.side_for(side) for side in (8, 16, 31, 32, 100)] == [16, 16, 16, 32, 64]
+def test_a_network_of_any_side_guesses_at_multiples_of_its_own(
+    times: int, context: int, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"membrane": True, "feature_head": True, "context": context}
+    config = Image2FeatureConfig(side=32, width=4, max_width=8, **asked)
+    assert [config.side_for(side) for side in (8, 32, 63, 64, 200)] == [32, 32, 32, 64, 128]
     network = build_image2feature(config)
     graph = image2feature(config, store(network, tmp_path / "image2feature.safetensors"))
-    side = 16 * times
+    side = 32 * times
     image = np.random.default_rng(0).random((1, 3, side, side), dtype=np.float32)
     hole = np.zeros((1, 1, side, side), bool)
     hole[..., : side // 2, 2:] = True  # whole cells of the pyramid are missing

@@ -11,10 +11,10 @@ _HEAD = 64  # channels of an attention head
 class Context(nn.Module):
     """Let each cell of a map ask all others, and add what they answer (differs from the paper).
 
-    A U-Net carries what is far off through a bottleneck of a few cells. Here a cell of the hole sees
-    every cell of the picture by attention, and its neighbours by a convolution, in `blocks` turns.
-    What comes of it is added to the map; it starts at nothing, so that a trained network can be
-    given a context and goes on from where it was.
+    A U-Net carries what is far off through a bottleneck of a few cells. Here a cell of the hole
+    sees every cell of the picture by attention, and its neighbours by a convolution, in `blocks`
+    turns. What comes of it is added to the map; it starts at nothing, so that a trained network
+    can be given a context and goes on from where it was.
     """
 
     def __init__(self, channels: int, width: int, blocks: int) -> None:
@@ -32,7 +32,7 @@ class Context(nn.Module):
 
 
 class _Block(nn.Module):
-    """Attention, then a 3x3 convolution and a 1x1; each normalised before and added to its input."""
+    """Attention, then a 3x3 convolution and a 1x1; normalised before, added to their input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -54,11 +54,12 @@ class _Block(nn.Module):
             for part in asked.chunk(3, dim=1)
         )
         found = F.scaled_dot_product_attention(query, key, value)
-        return found.transpose(2, 3).flatten(1, 2).unflatten(2, (height, width))
+        return found.transpose(2, 3).flatten(1, 2).unflatten(2, (height, width))  # type: ignore[no-any-return]
 
 
 class ChannelNorm(nn.LayerNorm):
     """Normalise each cell of a map [B, C, h, w] over its channels."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise a map."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

@@ -7,6 +7,7 @@ import numpy as np
 
 from swapfill.config import FEATURE_CHANNELS, Image2FeatureConfig, Norm
 from swapfill.engines import onnx_blocks as blocks
+from swapfill.engines.onnx_context import context
 from swapfill.engines.onnx_encoders import MEAN
 from swapfill.engines.onnx_file import BOOL, FLOAT
 from swapfill.engines.onnx_graph import Graph
@@ -82,6 +83,8 @@ def _down_and_up(graph: Graph, x: str, config: Image2FeatureConfig) -> tuple[str
         joined = c_out + widths[level]
         if config.feature_head and i == count - 3:  # a quarter of the side
             features = _feature_head(graph, x, widths[1] * 2)
+        if config.context and i == count - 5:  # a sixteenth
+            x = context(graph, x, "context", 2 * widths[3], widths[3], config.context)
     return x, features
 
 

@@ -64,7 +64,11 @@ def _fresh(
 def _begin_from(network: nn.Module, path: Path, load: Load) -> None:
     """Load weights; those of a network without context fit one with it, which adds nothing yet."""
     context = getattr(network, "context", None)
-    if context is None or not path.exists() or any(n.startswith("context.") for n in names_in(path)):
+    if (
+        context is None
+        or not path.exists()
+        or any(n.startswith("context.") for n in names_in(path))
+    ):
         load(network, path)
         return
     network.context = None  # type: ignore[assignment]
