@@ -148,11 +148,13 @@ def swap_coherently(
     values: Tensor | None = None,
     seed: int = 0,
     beside: Beside | None = None,
+    *,
+    copied: bool = True,
 ) -> tuple[Tensor, Match | None]:
     """Swap one map [C, h, w] by coherent or, above the coarsest scale, carried matches.
 
     `values` [D, h, w] are what is copied; the features unless given. `seed` is of another try,
-    `beside` is compared as well.
+    `beside` is compared as well. With `copied` false the values come back as they are.
     """
     values = features if values is None else values
     if not bool(hole.any()):
@@ -162,7 +164,7 @@ def swap_coherently(
         if coarse is None
         else carried_match(coarse, features, hole, factor)
     )
-    return paste(values, hole, found), found
+    return paste(values, hole, found) if copied else values, found
 
 
 def with_pixels(features: Tensor, picture: Tensor) -> Tensor:

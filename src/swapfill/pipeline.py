@@ -159,15 +159,16 @@ def carry_pieces(
     first, *finer = scales
     known, here = engine.resize(picture, first), engine.shrink(missing, first)
     guess, expected = _guessed(engine, known, here, begun, first)
-    swapped = engine.swap(Query(guess, engine.encode(guess), here, expected), settings)
+    features, last = engine.encode(guess), first == scales[-1]
+    swapped = engine.swap(Query(guess, features, here, expected, copied=last), settings)
     for scale in finer:
         known, here = engine.resize(picture, scale), engine.shrink(missing, scale)
         guess = engine.composite(here, engine.resize(guess, scale), known)
         if begun is not None:
             left, seen = engine.shrink(begun.left, scale), engine.resize(begun.picture, scale)
             guess = engine.composite(left, guess, seen)
-        query = Query(guess, engine.encode(guess), here, matched=swapped.matched)
-        swapped = engine.swap(query, settings)
+        query = Query(guess, engine.encode(guess), here, None, None, swapped.matched)
+        swapped = engine.swap(replace(query, copied=scale == scales[-1]), settings)
     return Pieces(_toned(engine, swapped, guess, here, settings), guess, here)
 
 

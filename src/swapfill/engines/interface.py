@@ -32,7 +32,8 @@ class Query(Generic[Array]):
     `picture` is the guess composited with the known pixels, [B, 3, S, S], `features` are its,
     [B, 256, S/4, S/4]; `hole` is R at this scale; `expected` is Image2Feature's feature head, where
     there is one; `keys` is what both sides are compared by, if not `features`; `matched` is what
-    the last swap found, at this scale or one below.
+    the last swap found, at this scale or one below. With `copied` false only `matched` is asked
+    for, and features and picture come back as they are.
     """
 
     picture: Array
@@ -41,6 +42,7 @@ class Query(Generic[Array]):
     expected: Array | None = None
     keys: Array | None = None
     matched: Any = None
+    copied: bool = True
 
 
 @dataclass(frozen=True)

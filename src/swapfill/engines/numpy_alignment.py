@@ -86,13 +86,15 @@ def _gain(rim: _Rim, offset: Places, unit: Floats, hole: Bools, moves: Places) -
     height, width = hole.shape
     wanted = unit[rim.cells @ (width, 1)]
     start = rim.cells + offset[rim.nearest]
+    there = start + moves[:, None]  # [moves, P, 2]
+    held = np.clip(there, 0, (height - 1, width - 1))
+    place = held[..., 0] * width + held[..., 1]
+    known = (held == there).all(axis=2) & ~hole.reshape(-1)[place]
     gain = np.zeros((len(offset), len(moves)), np.float32)
-    for i, move in enumerate(moves):
-        there = start + move
-        held = np.clip(there, 0, (height - 1, width - 1))
-        known = (held == there).all(axis=1) & ~hole[held[:, 0], held[:, 1]]
-        cosine = np.einsum("pc,pc->p", wanted, unit[held @ (width, 1)])
-        told = np.where(known, cosine, _UNKNOWN)
+    found = np.empty_like(wanted)
+    for i, cells in enumerate(place):
+        unit.take(cells, axis=0, out=found, mode="clip")  # which is not to copy once more
+        told = np.where(known[i], np.einsum("pc,pc->p", wanted, found), _UNKNOWN)
         gain[:, i] = np.bincount(rim.nearest, told, minlength=len(offset))
     count = np.bincount(rim.nearest, minlength=len(offset))
     return gain / np.maximum(count, 1).astype(np.float32)[:, None]
@@ -122,18 +124,25 @@ def _together(gains: Floats, piece: Places, asked: Bools) -> Floats:
     }
     for _ in range(_SWEEPS):
         for step in NEIGHBOURS:
-            told = belief - messages[(-step[0], -step[1])]
-            says = told - told.max(axis=2, keepdims=True)
+            to, of = _moved(step)
+            says = belief[of] - messages[(-step[0], -step[1])][of]
+            says -= says.max(axis=2, keepdims=True)
             says += _TOGETHER
-            heard = _shift(np.maximum(says, 0, out=says), step) * listens[step]
-            belief += heard - messages[step]
-            messages[step] = heard
+            np.maximum(says, 0, out=says)
+            says *= listens[step][to]
+            belief[to] += says - messages[step][to]
+            messages[step][to] = says
     return belief
 
 
 def _shift(values: NDArray[Number], step: tuple[int, int]) -> NDArray[Number]:
     """Move a map one query along `step`; zeros come in."""
-    out = np.zeros_like(values)
-    (to_y, from_y), (to_x, from_x) = (spans(part) for part in step)
-    out[to_y, to_x] = values[from_y, from_x]
+    out, (to, of) = np.zeros_like(values), _moved(step)
+    out[to] = values[of]
     return out
+
+
+def _moved(step: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Give where the values of a map go that move one query along `step`, and whence."""
+    (to_y, from_y), (to_x, from_x) = (spans(part) for part in step)
+    return (to_y, to_x), (from_y, from_x)

@@ -17,6 +17,7 @@ Bools = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
 PATCH = 3
+_CHANNELS = 16  # that are pasted at once
 _BLOCK = 6_000_000  # floats of the Gram matrix that are held at once: 24 MB
 
 
@@ -159,16 +160,20 @@ class Copies:
         inside = ((corner >= 0) & (corner <= limit)).all(axis=2)
         corner = np.clip(corner, 0, limit)
         taken = source[corner[..., 0], corner[..., 1]] + shift @ (width, 1)
-        self._cells = cells @ (width, 1)  # [P]
+        self._rows, self._columns = cells.T
         self._taken = np.where(inside, taken, 0).T  # [9, P]
         self._share = (inside / inside.sum(axis=1, keepdims=True)).T.astype(np.float32)
 
-    def paste(self, values: Floats) -> Floats:
-        """Give [D, h, w] with the hole's cells replaced by the mean of their copies."""
-        swapped = values.copy()
-        flat, out = values.reshape(len(values), -1), swapped.reshape(len(values), -1)
-        total = np.zeros((len(values), len(self._cells)), np.float32)
-        for taken, share in zip(self._taken, self._share, strict=True):
-            total += flat.take(taken, axis=1) * share
-        out[:, self._cells] = total
-        return swapped
+    def paste(self, values: Floats) -> None:
+        """Replace the hole's cells in a map [D, h, w] by the mean of their copies."""
+        for first in range(0, len(values), _CHANNELS):  # so few stay in a cache
+            some = values[first : first + _CHANNELS]
+            flat = some.reshape(len(some), -1)
+            total = np.zeros((len(some), len(self._rows)), np.float32)
+            copied = np.empty_like(total)
+            for taken, share in zip(self._taken, self._share, strict=True):
+                # All are on the map; said otherwise than "clip", NumPy would copy once more.
+                flat.take(taken, axis=1, out=copied, mode="clip")
+                copied *= share
+                total += copied
+            some[:, self._rows, self._columns] = total

@@ -100,16 +100,18 @@ class OnnxEngine:
         side = query.features.shape[2]
         cells = self.shrink(query.hole, side)[:, 0]
         found = [_matched(query, i, hole, settings) for i, hole in enumerate(cells)]
+        matched = (side, found) if settings.matching == "coherent" else None
+        if not query.copied:
+            return Swapped(query.features, query.picture, matched)
         features, pixels = query.features.copy(), query.picture.copy()
         for i, its in enumerate(found):
             if its is None:
                 continue
-            copies = Copies(cells[i], its)
-            features[i] = copies.paste(query.features[i])
-            pasted = pixels_of(copies.paste(cells_of(query.picture[i], side)), 3)
-            pixels[i] = np.where(query.hole[i], pasted, query.picture[i])
-        coherent = settings.matching == "coherent"
-        return Swapped(features, pixels, (side, found) if coherent else None)
+            copies, pasted = Copies(cells[i], its), cells_of(query.picture[i], side)
+            copies.paste(features[i])
+            copies.paste(pasted)
+            np.copyto(pixels[i], pixels_of(pasted, 3), where=query.hole[i])
+        return Swapped(features, pixels, matched)
 
     def matches(self, swapped: Swapped[Array]) -> list[Places | None]:
         """Tell what coherent matching found, [N, 4] of each map."""

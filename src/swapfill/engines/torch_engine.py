@@ -253,6 +253,7 @@ def _swap_coherently(
         one, its = swap_coherently(
             *(query.features[i], cells[i], expected, matches[i], *asked, values[i], settings.seed),
             beside=None if around is None else around[i],
+            copied=query.copied,
         )
         swapped.append(one)
         found.append(its)
