@@ -25,9 +25,9 @@ import tifffile
 from PIL import Image
 
 from swapfill.bundle import packaged
-from swapfill.images import Photograph, read_hole
 from swapfill.inpainter import Inpainter
 from swapfill.planning import batches, plan_windows
+from swapfill.unfilled import Unfilled
 
 HOLES = (256, 512, 1024, 2048, 4096)  # sides in pixels, each in a picture three times as wide
 PICTURES = ((1, 256), (10, 256), (30, 256), (100, 256), (100, 512))  # megapixels, hole's side
@@ -109,15 +109,13 @@ def fill(photo: str, mask: str, matching: str = "coherent") -> Report:
     with meter.step("load"):
         painter = Inpainter.load("default", device="cpu", matching=matching)
     with meter.step("read"):
-        picture = Photograph.open(photo)
-        holes = [read_hole(mask, picture.size)]
-    pieces = plan_windows(holes[0])
+        unfilled = Unfilled.read(Path(photo), Path(mask))
+    pieces = plan_windows(unfilled.hole)
     meter.found["windows"] = len(pieces)
-    meter.found["batches"] = len(list(batches(pieces, picture.size)))
+    meter.found["batches"] = len(list(batches(pieces, unfilled.size)))
     meter.found["largest"] = max(piece.window.side for piece in pieces)
     with meter.step("fill"):
-        filled = painter.fill_photograph(picture, holes.pop, reuse=True)
-    del picture
+        filled = unfilled.fill(painter)
     with meter.step("write"):
         filled.save(Path(photo).with_name(f"filled-{Path(photo).name}"))
     return meter.found

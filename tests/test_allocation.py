@@ -7,14 +7,15 @@ import pytest
 
 GIVEN_BACK = """
 import numpy as np
-from swapfill.allocation import give_back_large_blocks
+from swapfill.allocation import make_room_for
 
 def held():
     status = open("/proc/self/status").read().splitlines()
     return int(next(line for line in status if line.startswith("VmRSS")).split()[1]) / 1024
 
 np.ones(3_000_000)  # 24 MB, freed: from now on glibc keeps blocks of up to that size
-assert give_back_large_blocks()
+assert not make_room_for(1_000_000)
+assert make_room_for(100_000_000)
 blocks, pins = [], []
 for _ in range(10):
     blocks.append(np.ones(2_000_000))

@@ -48,7 +48,7 @@ def test_reading_filling_and_writing_of_pictures_overlap(
     photos, masks, out = draw_folders(tmp_path)
     second_is_read, second_is_filled = threading.Event(), threading.Event()
     read, filled = itertools.count(1), itertools.count(1)
-    digest, encode = PictureWorker._digest, Photograph.to_bytes
+    digest, write = PictureWorker._digest, Photograph.write
 
     def reading(self: PictureWorker, *asked: Any) -> str:
         if next(read) == 2:
@@ -61,12 +61,12 @@ def test_reading_filling_and_writing_of_pictures_overlap(
         assert second_is_read.wait(timeout=20)  # while the first is filled
         return grey_fill(*asked)
 
-    def writing(self: Photograph, *asked: Any, **named: Any) -> bytes:
+    def writing(self: Photograph, *asked: Any, **named: Any) -> None:
         assert second_is_filled.wait(timeout=20)  # while the first is written
-        return encode(self, *asked, **named)
+        write(self, *asked, **named)
 
     monkeypatch.setattr(PictureWorker, "_digest", reading)
-    monkeypatch.setattr(Photograph, "to_bytes", writing)
+    monkeypatch.setattr(Photograph, "write", writing)
     folders = Folders(photos, masks, out)
     painter = Inpainter(ON_CPU, FillSettings(), fill_windows=filling)
     outcomes = list(by_threads(painter, folders, How(), tasks(folders)))

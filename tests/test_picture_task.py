@@ -1,11 +1,13 @@
 import hashlib
 import shutil
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from folder_files import ON_CPU, draw_mask, draw_photo, grey_painter
@@ -160,6 +162,23 @@ def test_without_masks_what_is_transparent_is_filled(folders: Folders) -> None:
     assert worker(of)(Task("a/b.png")).status == "done"
     with Image.open(folders.output / "a/b.png") as result:
         assert np.asarray(result)[..., 3].min() == 255
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_neither_file_is_held_beside_the_samples(tmp_path: Path, masked: bool) -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (4000, 400, 4), np.uint16)
+    pixels[..., 3] = 65535
+    pixels[5:9, 5:9, 3] = 0
+    (tmp_path / "photos").mkdir()
+    tifffile.imwrite(tmp_path / "photos/a.tif", pixels, photometric="rgb", extrasamples=[2])
+    draw_mask(tmp_path / "mask.png", (400, 4000))
+    mask = tmp_path / "mask.png" if masked else None
+    working = worker(Folders(tmp_path / "photos", mask, tmp_path / "out"))
+    tracemalloc.start()
+    assert working(Task("a.tif")).status == "done"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.6 * pixels.nbytes  # each file is as large as these
 
 
 def test_only_so_many_pixels_are_worked_on_at_once_but_one_picture_always() -> None:

@@ -4,10 +4,20 @@ import ctypes
 import platform
 
 _M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
-_LARGE = 4 << 20  # bytes
+_LARGE_BLOCK = 4 << 20  # bytes
+_LARGE_PICTURE = 30_000_000  # pixels, from which what a fill leaves behind counts beside them
 
 
-def give_back_large_blocks() -> bool:
+def make_room_for(pixels: int) -> bool:
+    """Give freed memory back from now on, if a picture has so many pixels that it matters.
+
+    Returns:
+        Whether it was done.
+    """
+    return pixels > _LARGE_PICTURE and _give_back_large_blocks()
+
+
+def _give_back_large_blocks() -> bool:
     """Tell glibc to map each block of 4 MiB or more by itself, and to unmap it when it is freed.
 
     By default the size from which it does so grows up to 32 MiB, and what lies below stays with the
@@ -19,4 +29,4 @@ def give_back_large_blocks() -> bool:
     """
     if platform.libc_ver()[0] != "glibc":
         return False
-    return bool(ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE))
+    return bool(ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK))

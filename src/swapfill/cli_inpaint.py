@@ -1,6 +1,7 @@
 """`swapfill inpaint`: one picture file, or a folder of them, their holes filled."""
 
 import json
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from swapfill.folders import Folders
     from swapfill.picture_task import How
 
-_LARGE = 100_000_000  # bytes of samples, from which the memory of a fill counts beside them
 _SOME_FAILED = 1  # the exit code when pictures of a folder could not be filled
 
 
@@ -126,10 +126,10 @@ def _fill(
     quality: int | None,
 ) -> dict[str, Any]:
     """Fill, and tell what was done."""
-    from swapfill.allocation import give_back_large_blocks
+    from swapfill.allocation import make_room_for
     from swapfill.formats import format_of_path
-    from swapfill.images import Photograph, read_hole
     from swapfill.inpainter import Inpainter
+    from swapfill.unfilled import Unfilled
 
     photo, mask, output = files
     start, windows = time.perf_counter(), 0
@@ -139,23 +139,15 @@ def _fill(
         windows = of_all
         on_progress(done, of_all)
 
-    picture = Photograph.open(photo)
-    if picture.raster.samples.nbytes > _LARGE:
-        give_back_large_blocks()
-    format_of_path(output, otherwise=picture.format or "")  # refused now, not after the work
-    holes = [  # taken out as soon as it is to be filled: a large one counts
-        picture.hole_from_alpha() if mask is None else read_hole(mask, picture.size, fit=fit_mask)
-    ]
+    unfilled = Unfilled.read(photo, mask, fit_mask=fit_mask)
+    format_of_path(output, otherwise=unfilled.format)  # refused now, not after the work
+    make_room_for(math.prod(unfilled.size))
     painter = Inpainter.load(model, **options)
-    size, hole_pixels = picture.size, int((holes[0] != painter.settings.invert).sum())
-    filled = painter.fill_photograph(
-        picture, holes.pop, opaque=mask is None, reuse=True, on_progress=count
-    )
-    del picture
-    filled.save(output, quality=quality)
+    hole_pixels = unfilled.hole_pixels(invert=painter.settings.invert)
+    unfilled.fill(painter, count).save(output, quality=quality)
     return {
         "output": str(output),
-        "size": list(size),
+        "size": list(unfilled.size),
         "hole_pixels": hole_pixels,
         "windows": windows,
         "seconds": round(time.perf_counter() - start, 3),

@@ -25,9 +25,6 @@ SUFFIXES = {".png": "PNG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP", ".dib"
 SUFFIXES |= {".tif": "TIFF", ".tiff": "TIFF"}
 SUFFIXES |= dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG")
 
-# Read from and written into an open file: neither need be in memory as a whole.
-STREAMED = ("PNG", "TIFF")
-
 # These have a place for the EXIF orientation; in the others the picture itself must be upright.
 TURNED_BY_EXIF = frozenset({"PNG", "JPEG", "WEBP", "TIFF"})
 
@@ -71,7 +68,7 @@ def decode(data: bytes, name: str) -> tuple[str, Raster, Metadata, Settings]:
         ImageError: it is empty, of no known format, damaged, animated or too large.
     """
     form = _form(data, name)
-    if form in STREAMED:
+    if form in ("PNG", "TIFF"):
         # Closed because tifffile's pages, which know each other, would keep its memory.
         with io.BytesIO(data) as file:
             return decode_open(file, name)
@@ -81,7 +78,7 @@ def decode(data: bytes, name: str) -> tuple[str, Raster, Metadata, Settings]:
 
 
 def is_streamed(file: BinaryIO) -> bool:
-    """Tell whether an open file at its beginning is of one of the formats `STREAMED`."""
+    """Tell whether an open file at its beginning is a PNG or TIFF, which `decode_open` reads."""
     start = file.read(len(png_bands.SIGNATURE))
     file.seek(0)
     return start.startswith((png_bands.SIGNATURE, *tiff_format.SIGNATURES))
@@ -147,17 +144,19 @@ def format_of_path(path: Path, otherwise: str) -> str:
         raise OutputError(f"{path}: has the suffix {path.suffix}, want one of {wanted}") from None
 
 
-def encode(
+def write(
+    file: BinaryIO,
     raster: Raster,
     metadata: Metadata,
     form: str,
     settings: Settings | None,
     quality: int | None,
     name: str,
-) -> bytes:
+) -> None:
     """Write a picture as `form`.
 
     Args:
+        file: empty, open to write and to read; a PNG or TIFF goes there piece by piece.
         raster: the picture.
         metadata: what is said of it, in so far as the format has a place for it.
         form: one of `FORMATS`.
@@ -168,46 +167,24 @@ def encode(
     Raises:
         OutputError: the format cannot hold the picture without loss.
     """
-    if form in STREAMED:
-        file = io.BytesIO()
-        write(file, raster, metadata, form, settings, name)
-        return file.getvalue()
     raster = _suited(raster, form, name)
     if form == "JPEG" and settings is None:
         _check_segments(metadata, name)
     match form, settings:
-        case "JPEG", (JpegSettings() | None):
-            return jpeg_format.encode(raster, metadata, settings, quality)
-        case "WEBP", (SimpleSettings() | None):
-            return simple_formats.encode_webp(raster, metadata, settings, quality)
-        case "BMP", (SimpleSettings() | None):
-            return simple_formats.encode_bmp(raster, metadata)
-        case "GIF", (SimpleSettings() | None):
-            return simple_formats.encode_gif(raster, metadata, settings)
-    raise _misfit(form, settings)
-
-
-def write(
-    file: BinaryIO,
-    raster: Raster,
-    metadata: Metadata,
-    form: str,
-    settings: Settings | None,
-    name: str,
-) -> None:
-    """Do `encode` for a format of `STREAMED` into a file, empty and open to write and to read."""
-    match form, settings:
         case "PNG", (PngSettings() | None):
-            png_format.write(file, _suited(raster, form, name), metadata, settings)
+            png_format.write(file, raster, metadata, settings)
         case "TIFF", (TiffSettings() | None):
-            tiff_format.write(file, _suited(raster, form, name), metadata, settings)
+            tiff_format.write(file, raster, metadata, settings)
+        case "JPEG", (JpegSettings() | None):
+            file.write(jpeg_format.encode(raster, metadata, settings, quality))
+        case "WEBP", (SimpleSettings() | None):
+            file.write(simple_formats.encode_webp(raster, metadata, settings, quality))
+        case "BMP", (SimpleSettings() | None):
+            file.write(simple_formats.encode_bmp(raster, metadata))
+        case "GIF", (SimpleSettings() | None):
+            file.write(simple_formats.encode_gif(raster, metadata, settings))
         case _:
-            raise _misfit(form, settings)
-
-
-def _misfit(form: str, settings: Settings | None) -> ValueError:
-    kind = type(settings).__name__
-    return ValueError(f"format is {form!r} with {kind}, want one of {FORMATS} with its own")
+            raise ValueError(f"format is {form!r}, want one of {FORMATS} with settings of its own")
 
 
 def _check_segments(metadata: Metadata, name: str) -> None:

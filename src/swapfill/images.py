@@ -15,7 +15,7 @@ from PIL import Image
 from swapfill import formats
 from swapfill.decoding import check_size, image_of, one_line_errors, raster_of
 from swapfill.errors import ImageError, MaskError, OutputError
-from swapfill.files import Seen, write_atomically, write_bytes_atomically
+from swapfill.files import Seen, write_atomically
 from swapfill.formats import Settings
 from swapfill.jpeg_format import JpegSettings
 from swapfill.masks import Box
@@ -231,11 +231,10 @@ class Photograph:
         path = Path(path)
         if format is None:
             format = formats.format_of_path(path, otherwise=self.format or "PNG")
-        format = formats.format_called(format)
-        if format in formats.STREAMED:
-            write_atomically(path, lambda file: self._write(file, format, str(path)))
-        else:
-            write_bytes_atomically(path, self.to_bytes(format, quality=quality, name=str(path)))
+        formats.format_called(format)  # before there is a file
+        write_atomically(
+            path, lambda file: self.write(file, format, quality=quality, name=str(path))
+        )
 
     def to_bytes(
         self, format: str | None = None, *, quality: int | None = None, name: str | None = None
@@ -245,31 +244,40 @@ class Photograph:
         Raises:
             OutputError: the format is unknown or cannot hold the picture; the line names `name`.
         """
+        file = io.BytesIO()
+        self.write(file, format, quality=quality, name=name)
+        return file.getvalue()
+
+    def write(
+        self,
+        file: BinaryIO,
+        format: str | None = None,
+        *,
+        quality: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Do `to_bytes` into a file, empty and open to write and to read.
+
+        If the source of a picture that was not filled is another file meanwhile, it is encoded: its
+        samples are the same.
+        """
         format = formats.format_called(format or self.format or "PNG")
-        name = name or self.name
-        if format == self.format and isinstance(self.source, bytes) and quality is None:
-            return self.source
-        if format in formats.STREAMED:
-            file = io.BytesIO()
-            self._write(file, format, name)
-            return file.getvalue()
+        same = format == self.format
+        if same and quality is None and self._copy_source(file):
+            return
         raster = self.raster
         if format not in formats.TURNED_BY_EXIF:
             raster = replace(raster, samples=to_upright(raster.samples, self.orientation))
-        settings = self.settings if format == self.format else None
-        return formats.encode(raster, self.metadata, format, settings, quality, name)
+        settings = self.settings if same else None
+        formats.write(file, raster, self.metadata, format, settings, quality, name or self.name)
 
-    def _write(self, file: BinaryIO, format: str, name: str) -> None:
-        """Encode as PNG or TIFF into a file; one that was not filled is the source, byte for byte.
-
-        If that has changed meanwhile, the picture is encoded, of which the samples are the same.
-        """
-        source = self.source if self.format == format else None
-        if isinstance(source, bytes):
-            file.write(source)
-        elif source is None or not source.copy_to(file):
-            settings = self.settings if self.format == format else None
-            formats.write(file, self.raster, self.metadata, format, settings, name)
+    def _copy_source(self, file: BinaryIO) -> bool:
+        """Write the file that the picture is from, if it still is; tell whether it was."""
+        if isinstance(self.source, Seen):
+            return self.source.copy_to(file)
+        if self.source is not None:
+            file.write(self.source)
+        return self.source is not None
 
     def to_array(self) -> Samples:
         """Give the samples upright, [H, W] or [H, W, C], as `from_array` took them."""

@@ -27,12 +27,13 @@ from swapfill.config import FillSettings
 from swapfill.detail import Copy, can_copy, fill_with_copy
 from swapfill.engines import load_engine
 from swapfill.errors import ImageError, MaskError, NoKnownPatchError
-from swapfill.images import Photograph, read_hole
+from swapfill.images import Photograph
 from swapfill.lots import Asked, Lots, SharedLots, Turns
 from swapfill.mask_kinds import Mask, Source, hole_of, is_tensor
 from swapfill.masks import Hole, grow
 from swapfill.placing import put_piece, white_of
 from swapfill.planning import SMALLEST_SIDE, Piece, plan_zone
+from swapfill.unfilled import Unfilled
 from swapfill.windows import cut_known
 
 if TYPE_CHECKING:
@@ -300,16 +301,9 @@ class Inpainter:
             MaskError: the mask cannot be read, does not fit, or leaves nothing known.
             OutputError: the result cannot be written; what was there before is untouched.
         """
-        picture = Photograph.open(Path(photo))
-        if mask is None:
-            holes = [picture.hole_from_alpha()]
-        else:
-            holes = [read_hole(Path(mask), picture.size, fit=fit_mask)]
-        filled = self.fill_photograph(
-            picture, holes.pop, opaque=mask is None, reuse=True, on_progress=on_progress
-        )
-        del picture  # what else it has come to hold, encoding needs room for
-        filled.save(Path(output), quality=quality)
+        where = None if mask is None else Path(mask)
+        unfilled = Unfilled.read(Path(photo), where, fit_mask=fit_mask)
+        unfilled.fill(self, on_progress).save(Path(output), quality=quality)
 
     @overload
     def __call__(self, picture: Source | Image.Image, hole: Mask | None = None) -> Image.Image: ...

@@ -4,28 +4,30 @@ What is done with the picture is for a kind of `Worker` to say; here is the one 
 """
 
 import hashlib
-import io
 import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BufferedRandom
 from pathlib import Path
 from threading import Condition
-from typing import Any, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
 from PIL import Image
 
 from swapfill import bundle
+from swapfill.allocation import make_room_for
 from swapfill.decoding import MAX_PIXELS
 from swapfill.errors import ImageError, MaskError, OutputError, SwapfillError
-from swapfill.files import write_bytes_atomically
+from swapfill.files import write_atomically
 from swapfill.folders import Folders
-from swapfill.images import Photograph, read_hole
+from swapfill.images import Photograph
 from swapfill.inpainter import Inpainter
 from swapfill.journal import Entry
 from swapfill.receipts import Receipts
+from swapfill.unfilled import Unfilled
 
 log = logging.getLogger(__name__)
 
@@ -90,12 +92,10 @@ class How(Run):
 
 
 class Given(NamedTuple):
-    """A picture and its mask as they were read, and where the result is to be."""
+    """Where a picture and its mask are, and where the result is to be."""
 
     photo: Path
-    content: bytes
     mask: Path | None
-    masked: bytes | None  # the mask's content
     output: Path
 
 
@@ -120,8 +120,8 @@ class Worker(ABC):
         self._room = _Room(MAX_PIXELS)
 
     @abstractmethod
-    def _made(self, given: Given) -> bytes:
-        """Make a picture's result, the content of a file; raises a `SwapfillError`."""
+    def _made(self, given: Given) -> Photograph:
+        """Make a picture's result; raises a `SwapfillError`."""
 
     def __call__(self, task: Task) -> Outcome:
         """Do a picture, or tell that it is done."""
@@ -144,25 +144,36 @@ class Worker(ABC):
         left = receipts.read(task.name) if receipts else None
         if left and left.source == source and _is(output, left.result):
             return Outcome(task.name, "done", left)
-        with self._room.for_pixels(_pixels_of(given.content)):
-            content = self._made(given)
-        _make_folder(output.parent)
-        entry = Entry(source, hashlib.sha256(content).hexdigest())
-        if receipts:
-            receipts.write(task.name, entry)
-        write_bytes_atomically(output, content)
-        return Outcome(task.name, "done", entry)
+        pixels = _pixels_of(given.photo)
+        with self._room.for_pixels(pixels):
+            make_room_for(pixels)
+            return Outcome(task.name, "done", self._write(task.name, source, given))
+
+    def _write(self, name: str, source: str, given: Given) -> Entry:
+        """Make the result and put it in its place, once there is a receipt for it."""
+        made = self._made(given)
+        _make_folder(given.output.parent)
+        entry: list[Entry] = []
+
+        def write(file: BinaryIO) -> None:
+            made.write(file, quality=self._run.quality, name=str(given.output))
+            file.seek(0)
+            digest = hashlib.file_digest(cast(BufferedRandom, file), "sha256").hexdigest()
+            entry.append(Entry(source, digest))
+            if self._run.receipts:
+                self._run.receipts.write(name, entry[0])
+
+        write_atomically(given.output, write)
+        return entry[0]
 
     def _given(self, name: str) -> Given:
         photo, mask = self._folders.photos / name, self._folders.mask_of(name)
-        content = _read(photo, ImageError)
-        masked = None if mask is None else _read(mask, MaskError)
-        return Given(photo, content, mask, masked, self._folders.output / name)
+        return Given(photo, mask, self._folders.output / name)
 
     def _digest(self, given: Given) -> str:
         parts = {
-            "photo": hashlib.sha256(given.content).hexdigest(),
-            "mask": None if given.masked is None else hashlib.sha256(given.masked).hexdigest(),
+            "photo": _sha256(given.photo, ImageError),
+            "mask": None if given.mask is None else _sha256(given.mask, MaskError),
         }
         whole = json.dumps(parts | self._settings, sort_keys=True)
         return hashlib.sha256(whole.encode()).hexdigest()
@@ -181,23 +192,12 @@ class PictureWorker(Worker):
         super().__init__(folders, how, {"settings": painter.settings.model_dump(mode="json")})
         self._painter = painter
 
-    def _made(self, given: Given) -> bytes:
-        picture = Photograph.from_bytes(given.content, str(given.photo))
-        mask = given.mask
-        if given.masked is None:
-            holes = [picture.hole_from_alpha()]
-        else:
-            fit = self._run.fit_mask
-            holes = [read_hole(given.masked, picture.size, fit=fit, name=str(mask))]
+    def _made(self, given: Given) -> Photograph:
+        unfilled = Unfilled.read(given.photo, given.mask, fit_mask=self._run.fit_mask)
         try:
-            filled = self._painter.fill_photograph(
-                picture, holes.pop, opaque=mask is None, reuse=True
-            )
+            return unfilled.fill(self._painter)
         except MaskError as error:  # says nothing of the file
-            raise MaskError(f"{mask or given.photo}: {error}") from error
-        form = picture.format  # by its content: a PNG that is called .jpg stays a PNG
-        del picture
-        return filled.to_bytes(form, quality=self._run.quality, name=str(given.output))
+            raise MaskError(f"{given.mask or given.photo}: {error}") from error
 
 
 class _Room:
@@ -219,18 +219,18 @@ class _Room:
                 self._changed.notify_all()
 
 
-def _pixels_of(content: bytes) -> int:
+def _pixels_of(photo: Path) -> int:
     """Read from a header how large a picture is; guess where Pillow does not know the kind."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(photo) as image:
             return image.width * image.height
     except Exception:  # whatever is wrong is said when it is decoded
-        return len(content)
+        return photo.stat().st_size if photo.is_file() else 0
 
 
-def _read(path: Path, kind: type[ImageError] | type[MaskError]) -> bytes:
+def _sha256(path: Path, kind: type[ImageError] | type[MaskError]) -> str:
     try:
-        return path.read_bytes()
+        return bundle.sha256(path)
     except OSError as error:
         raise kind(f"{path}: cannot be read: {error.strerror or error}") from error
 

@@ -73,15 +73,10 @@ class StyleWorker(Worker):
         }
         super().__init__(folders, how, settings)
 
-    def _made(self, given: Given) -> bytes:
-        photo = Photograph.from_bytes(given.content, str(given.photo))
-        where = None
-        if given.masked is not None:
-            where = read_hole(
-                given.masked, photo.size, fit=self._run.fit_mask, name=str(given.mask)
-            )
-        result = self._stylist.stylize_photograph(
+    def _made(self, given: Given) -> Photograph:
+        photo, where = Photograph.open(given.photo), None
+        if given.mask is not None:
+            where = read_hole(given.mask, photo.size, fit=self._run.fit_mask)
+        return self._stylist.stylize_photograph(
             photo, self._styles, weights=self._weights, where=where
         )
-        form = photo.format  # by its content, whatever the name
-        return result.to_bytes(form, quality=self._run.quality, name=str(given.output))
