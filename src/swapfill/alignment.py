@@ -85,13 +85,16 @@ def _gain(rim: _Rim, offset: Tensor, unit: Tensor, hole: Tensor, moves: Tensor) 
     width = hole.shape[2]
     wanted = unit[cells[:, 0] * width + cells[:, 1]]
     last = torch.tensor(hole.shape[1:], device=hole.device) - 1
-    gain = unit.new_zeros(len(offset), len(moves))
-    for i, move in enumerate(moves):
-        there = cells + offset[nearest] + move
-        held = there.clamp(min=0).minimum(last)
-        known = (held == there).all(dim=1) & ~hole[0, held[:, 0], held[:, 1]]
-        cosine = (wanted * unit[held[:, 0] * width + held[:, 1]]).sum(dim=1)
-        gain[:, i].index_add_(0, nearest, torch.where(known, cosine, UNKNOWN))
+    there = cells + offset[nearest] + moves[:, None]  # [moves, P, 2]
+    held = there.clamp(min=0).minimum(last)
+    place = held[..., 0] * width + held[..., 1]
+    known = (held == there).all(dim=2) & ~hole.flatten()[place]
+    found, cosine = torch.empty_like(wanted), unit.new_empty(place.shape)
+    for one, similar in zip(place, cosine, strict=True):
+        torch.index_select(unit, 0, one, out=found)
+        torch.sum(found.mul_(wanted), dim=1, out=similar)
+    told = torch.where(known, cosine, UNKNOWN).T
+    gain = unit.new_zeros(len(offset), len(moves)).index_add_(0, nearest, told)
     return gain / torch.bincount(nearest, minlength=len(offset)).clamp(min=1)[:, None]
 
 
@@ -119,17 +122,23 @@ def _together(gains: Tensor, piece: Tensor, asked: Tensor) -> Tensor:
     }
     for _ in range(_SWEEPS):
         for step in NEIGHBOURS:
-            told = belief - messages[(-step[0], -step[1])]
-            says = (told - told.amax(dim=2, keepdim=True) + _TOGETHER).clamp(min=0)
-            heard = _shift(says, step) * listens[step][:, :, None]
-            belief += heard - messages[step]
-            messages[step] = heard
+            to, of = _moved(step)
+            says = belief[of] - messages[(-step[0], -step[1])][of]
+            says = says.sub_(says.amax(dim=2, keepdim=True)).add_(_TOGETHER).clamp_(min=0)
+            says *= listens[step][to][:, :, None]
+            belief[to] += says - messages[step][to]
+            messages[step][to] = says
     return belief
 
 
 def _shift(values: Tensor, step: tuple[int, int]) -> Tensor:
     """Move a map one query along `step`; zeros come in."""
-    out = torch.zeros_like(values)
-    (to_y, from_y), (to_x, from_x) = (spans(part) for part in step)
-    out[to_y, to_x] = values[from_y, from_x]
+    out, (to, of) = torch.zeros_like(values), _moved(step)
+    out[to] = values[of]
     return out
+
+
+def _moved(step: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Give where the values of a map go that move one query along `step`, and whence."""
+    (to_y, from_y), (to_x, from_x) = (spans(part) for part in step)
+    return (to_y, to_x), (from_y, from_x)

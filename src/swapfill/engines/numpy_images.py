@@ -1,6 +1,7 @@
 """Resampling of windows in NumPy: what torch's `interpolate` and poolings give, as matrices.
 
-Every filter here is separable, so that a resize is two products, one from each side. Images are
+Every filter here is separable, so that a resize is two products, one from each side; PyTorch's own
+bicubic takes several times as long, so that the other engine takes these matrices too. Images are
 [B, C, S, S], float32; holes [B, 1, S, S], bool.
 """
 
@@ -40,7 +41,7 @@ def toned(filled: Floats, reference: Floats, sigma: float, side: int) -> Floats:
     """Give `filled` the content of `reference` that is coarser than `sigma` cells of `side`."""
     own = filled.shape[2]
     gap = _both(averaging(own, side), reference - filled)
-    grown = _both(_blurred_and_grown(side, own, sigma), gap)
+    grown = _both(blurred_and_grown(side, own, sigma), gap)
     grown += filled
     return np.clip(grown, 0, 1, out=grown)
 
@@ -86,7 +87,7 @@ def _kernel(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=16)
-def _blurred_and_grown(side: int, own: int, sigma: float) -> Floats:
+def blurred_and_grown(side: int, own: int, sigma: float) -> Floats:
     """Blur `side` values by a Gaussian, edges repeated, then interpolate to `own`."""
     radius = max(1, round(3 * sigma))
     steps = np.arange(-radius, radius + 1)

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -18,11 +19,13 @@ from swapfill.architectures import (
     build_image2feature,
 )
 from swapfill.beside import beside
+from swapfill.borders import look_of
 from swapfill.bundle import SHARED, Bundle
 from swapfill.coherent_maps import at_once, swap_maps_coherently
 from swapfill.config import COARSEST, FillSettings
 from swapfill.devices import choose_device
 from swapfill.encoder import VGG19, CompactEncoder, build_encoder
+from swapfill.engines import numpy_images as images
 from swapfill.engines.interface import Part, Places, Query, Swapped
 from swapfill.errors import BundleError, DeviceError
 from swapfill.feature2image import Guide
@@ -123,8 +126,7 @@ class TorchEngine:
             return image
         if side < image.shape[2]:
             return F.interpolate(image, size=(side, side), mode="area")
-        grown = F.interpolate(image, size=(side, side), mode="bicubic", align_corners=False)
-        return grown.clamp(0, 1)
+        return _filtered(image, _bicubic(image.shape[2], side, image.device)).clamp(0, 1)
 
     def shrink(self, hole: Tensor, side: int) -> Tensor:
         """Shrink a hole: missing if any pixel is."""
@@ -222,11 +224,8 @@ class TorchEngine:
         """Give `filled` the tone of `reference`: its content coarser than `sigma` pixels of 128."""
         side = min(COARSEST, filled.shape[2])
         gap = F.interpolate(reference - filled, size=(side, side), mode="area")
-        with torch.autocast(self._device.type, enabled=False):  # in bf16 this blur took minutes
-            gap = _blur(gap, sigma)
-        size = (filled.shape[2], filled.shape[3])
-        grown = F.interpolate(gap, size=size, mode="bicubic", align_corners=False)
-        return (filled + grown).clamp(0, 1)
+        grown = _filtered(gap, _blurring(side, filled.shape[2], sigma, filled.device))
+        return grown.add_(filled).clamp_(0, 1)
 
 
 def _swap_coherently(
@@ -236,10 +235,13 @@ def _swap_coherently(
     side, batch = cells.shape[2], range(len(cells))
     before, matches = query.matched or (side, [None] * len(cells))
     around = None
-    if (settings.colour or settings.distance) and query.matched is None:
+    costs = (settings.colour, settings.distance)
+    if (any(costs) or settings.border) and query.matched is None:
         colours = F.interpolate(query.picture, size=(side, side), mode="area")
-        costs = (settings.colour, settings.distance)
         around = [beside(colours[i], cells[i], *costs) for i in batch]
+    if around is not None and settings.border:
+        looks = look_of(query.picture, side, settings.border)
+        around = [one._replace(look=look) for one, look in zip(around, looks, strict=True)]
     asked = (side // before, settings.bonus)
     if at_once(cells.device):
         features, expected = query.features, query.expected
@@ -261,15 +263,22 @@ def _swap_coherently(
     return together, (side, found)
 
 
-def _blur(x: Tensor, sigma: float) -> Tensor:
-    """Blur by a Gaussian of `sigma` pixels, borders repeated."""
-    radius = max(1, round(3 * sigma))
-    steps = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
-    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).expand(x.shape[1], 1, -1)
-    x = F.pad(x, (radius,) * 4, mode="replicate")
-    x = F.conv2d(x, kernel[..., None], groups=x.shape[1])
-    return F.conv2d(x, kernel[:, :, None], groups=x.shape[1])
+def _filtered(image: Tensor, matrix: Tensor) -> Tensor:
+    """Filter columns and rows, [B, C, s, s] to [B, C, S, S], by [S, s]."""
+    with torch.autocast(image.device.type, enabled=False):
+        return matrix @ (image.float() @ matrix.T)
+
+
+@lru_cache(maxsize=16)
+def _bicubic(own: int, side: int, device: torch.device) -> Tensor:
+    with torch.inference_mode(mode=False):  # it is kept, for other modes too
+        return torch.from_numpy(images.bicubic(own, side)).to(device)
+
+
+@lru_cache(maxsize=16)
+def _blurring(side: int, own: int, sigma: float, device: torch.device) -> Tensor:
+    with torch.inference_mode(mode=False):
+        return torch.from_numpy(images.blurred_and_grown(side, own, sigma)).to(device)
 
 
 def _suffix(key: str) -> str:
