@@ -1,5 +1,6 @@
 """What is done with a request's pictures: read, filled or styled, written in their own format."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -7,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from swapfill.allocation import make_room_for
 from swapfill.config import FillSettings
 from swapfill.errors import ConfigError
 from swapfill.images import Photograph, read_hole
@@ -107,6 +109,7 @@ class Workshop:
         for name, file in self._named(order):
             check_extent(file, name, self._pixels)
         photo = Photograph.from_bytes(order.picture, "picture")
+        make_room_for(math.prod(photo.size))
         make = _previewed if order.kind == "preview" else self._made
         answer = make(order, photo, on_progress)
         return replace(answer, seconds=round(time.perf_counter() - start, 3))
@@ -185,7 +188,9 @@ class Workshop:
             return filled, model
         with self.devices.one() as device:
             painter = device.painter(model, order.options.fill_settings())
-            filled = painter.fill_photograph(photo, hole, opaque=opaque, on_progress=on_progress)
+            filled = painter.fill_photograph(
+                photo, hole, opaque=opaque, reuse=True, on_progress=on_progress
+            )
         return filled, painter.engine.name
 
     def _styled(
