@@ -86,7 +86,7 @@ def test_lists_are_those_of_torch(count: int) -> None:
 
 def test_lists_on_a_large_map_are_those_of_torch() -> None:
     missing = np.zeros((80, 80), bool)
-    missing[30:36, 5:75] = missing[10:70, 40:44] = True
+    missing[30:36, 5:75] = missing[10:70, 40:44] = missing[74:76, 5:9] = True
     own, expected = features(80), features(80, seed=1)
     found = shortlist(expected, missing, own, 20)
     wanted = matching.shortlist(theirs(expected), theirs(missing)[None], theirs(own), 20)

@@ -103,6 +103,8 @@ def shortlist(
     for box, near in neighbourhoods(asked, valid, count):
         rows = product_rows(_cells(asks, box), _cells(unit, near))
         for here, its, products in zip(asked[box.slices], number[box.slices], rows, strict=True):
+            if not here.any():  # between two holes
+                continue
             similar = (products[here] + gain[near.slices]).reshape(-1, near.height * near.width)
             index = _largest(similar, count)
             row, column = np.divmod(index, near.width)
