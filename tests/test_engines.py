@@ -35,6 +35,7 @@ def test_an_unknown_engine_is_refused_with_the_choices(tiny_bundle: Path) -> Non
         ("auto", "auto", True, "torch"),
         ("auto", "auto", False, "onnx"),
         ("cpu", "bf16", False, "torch"),  # to be told what to install
+        ("cpu", "int8", True, "onnx"),
         ("mps", "auto", False, "torch"),
         ("cuda:1", "fp32", True, "torch"),
         ("cuda", "auto", False, "onnx"),

@@ -14,6 +14,7 @@ from swapfill.config import (
 )
 from swapfill.engines import load_engine
 from swapfill.engines.interface import Swapped
+from swapfill.engines.onnx_runtime import Provider
 from swapfill.errors import BundleError, DeviceError, NoKnownPatchError
 from swapfill.inpainter import Inpainter
 from swapfill.pipeline import fill_windows
@@ -152,6 +153,27 @@ def test_a_side_without_a_translator_is_named(engines: tuple[Any, Any]) -> None:
 def test_half_precision_is_refused(bundle: Bundle) -> None:
     with pytest.raises(DeviceError, match=r"precision 'bf16' is not .* onnx, want auto, fp32"):
         load_engine("onnx", bundle, precision="bf16")
+
+
+def test_in_bytes_the_picture_is_nearly_the_same(bundle: Bundle, engines: tuple[Any, Any]) -> None:
+    engine = load_engine("onnx", bundle, "cpu", "int8")
+    assert (engine.precision, engines[1].precision) == ("int8", "fp32")
+    image = engines[1].put(*windows(128, 2))[0]
+    one, two = engines[1].encode(image), engine.encode(image)
+    angle = (one * two).sum(axis=1) / (np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1))
+    assert (one != two).any()
+    assert angle.mean() > 0.99
+    hole = image[:, :1] > 0.5
+    swapped = Swapped(one, image, None)
+    filled, again = (one.translate(swapped, image, hole) for one in (engines[1], engine))
+    assert 0 < np.abs(filled - again).mean() < 0.01
+
+
+def test_bytes_are_for_the_cpu_alone(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = Provider("cuda:1", 1, sure=True)
+    monkeypatch.setattr("swapfill.engines.onnx_engine.choose_provider", lambda device: provider)
+    with pytest.raises(DeviceError, match="precision int8 is for the device cpu, found cuda:1"):
+        load_engine("onnx", bundle, "cuda:1", "int8")
 
 
 def test_weights_of_another_architecture_name_the_first_tensor(own_bundle: Path) -> None:

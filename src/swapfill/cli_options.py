@@ -12,6 +12,6 @@ Device = Annotated[
         help="auto, cpu, cuda, cuda:1; with torch mps; with onnx directml, coreml, openvino."
     ),
 ]
-Precision = Annotated[str, typer.Option(help="auto, fp32, or with torch bf16.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32; with torch bf16; with onnx int8.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No bar, no notices; errors only.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]

@@ -89,7 +89,7 @@ class Inpainter:
             engine: `torch`, `onnx`, or `auto`: torch where it is installed.
             device: `auto`, `cpu`, `cuda`, `cuda:1`; with torch `mps`; with onnx `directml`,
                 `coreml`, `openvino`.
-            precision: `auto` or `fp32`; with torch `bf16`.
+            precision: `auto` or `fp32`; with torch `bf16`, with onnx `int8`.
             **settings: fields of `FillSettings` that are not to be as the bundle has them.
 
         Raises:

@@ -19,7 +19,7 @@ from PIL import Image
 from swapfill.benching.case import Case, Row
 from swapfill.benching.clock import timed, watched
 from swapfill.benching.forward import Forward
-from swapfill.benching.rates import Counter, copy_rate, numpy_rate, torch_rate
+from swapfill.benching.rates import Counter, bytes_rate, copy_rate, numpy_rate, torch_rate
 from swapfill.benching.scene import picture, square
 from swapfill.benching.steps import LEARNED, STEPS, TimedEngine
 from swapfill.config import FEATURE_CHANNELS
@@ -132,7 +132,10 @@ def _add_steps(row: Row, painter: Any, fill: Callable[[Any], object], repeat: in
 
 
 def _add_rates(row: Row, engine: str) -> None:
-    row.multiply = numpy_rate() if engine == "onnx" else torch_rate(row.precision)
+    if row.precision == "int8":
+        row.multiply = bytes_rate()
+    else:
+        row.multiply = numpy_rate() if engine == "onnx" else torch_rate(row.precision)
     row.copy_rate = copy_rate()
 
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -23,6 +24,20 @@ def numpy_rate() -> float:
     """Multiply matrices in fp32 by NumPy; give operations a second."""
     one = np.random.default_rng(0).random((_MATRIX, _MATRIX), np.float32)
     return 2 * _MATRIX**3 / fastest(lambda: one @ one, _REPEAT)
+
+
+def bytes_rate() -> float:
+    """Multiply matrices of bytes by ONNX Runtime; give operations a second."""
+    from swapfill.engines.onnx_file import INT32, UINT8
+    from swapfill.engines.onnx_graph import Graph
+    from swapfill.engines.onnx_runtime import choose_provider, open_session
+
+    graph, one = Graph("product"), np.ones((_MATRIX, _MATRIX), np.uint8)
+    x = graph.input("x", _MATRIX, _MATRIX, kind=UINT8)
+    product = graph.op("MatMulInteger", x, graph.constant(one, "int8"))
+    graph.output("product", product, _MATRIX, _MATRIX, kind=INT32)
+    session = open_session(graph.to_bytes(), Path.cwd(), choose_provider("cpu"))
+    return 2 * _MATRIX**3 / fastest(lambda: session.run(x=one), _REPEAT)
 
 
 def torch_rate(precision: str) -> float:

@@ -38,7 +38,7 @@ def machine_of(rows: list[Row]) -> Report:
         "cores": os.cpu_count(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
-        "multiply": {bits: _best_rate(rows, bits) for bits in ("fp32", "bf16")},
+        "multiply": {bits: _best_rate(rows, bits) for bits in ("fp32", "bf16", "int8")},
         "copy": max((row.copy_rate for row in rows), default=0.0),
     }
 

@@ -13,7 +13,7 @@ from swapfill.errors import ConfigError
 
 Measure = Callable[[Case], Row]
 
-_ENGINES = (("torch", "fp32"), ("torch", "bf16"), ("onnx", "fp32"))
+_ENGINES = (("torch", "fp32"), ("torch", "bf16"), ("onnx", "fp32"), ("onnx", "int8"))
 _OTHERS = ("telea", "navier-stokes", "biharmonic", "patchmatch")
 NETWORKS = (
     "lama",

@@ -8,8 +8,9 @@ from swapfill.engines.interface import Engine
 from swapfill.errors import DeviceError
 
 ENGINES = ("torch", "onnx")
-# Devices that one engine alone has, and that `auto` goes by.
-_ONLY = {"directml": "onnx", "coreml": "onnx", "openvino": "onnx", "mps": "torch"}
+# Devices and precisions that one engine alone has, and that `auto` goes by.
+_ONLY = {"directml": "onnx", "coreml": "onnx", "openvino": "onnx", "int8": "onnx"}
+_ONLY |= {"mps": "torch", "bf16": "torch"}
 
 
 def load_engine(
@@ -22,7 +23,7 @@ def load_engine(
         bundle: its weights are checked and loaded strictly.
         device: `auto`, `cpu`, `cuda`, `cuda:1`; with torch `mps`; with onnx `directml`, `coreml`
             and `openvino`.
-        precision: `auto`, `fp32`; with torch `bf16`.
+        precision: `auto`, `fp32`; with torch `bf16`, with onnx `int8`.
 
     Raises:
         DeviceError: no such engine, device or precision here.
@@ -46,8 +47,8 @@ def load_engine(
 
 def chosen_engine(device: str, precision: str) -> str:
     """Name the engine that `auto` is: what the device asks for, or the best that is installed."""
-    if precision == "bf16":
-        return "torch"
+    if precision in _ONLY:
+        return _ONLY[precision]
     return _ONLY.get(device.partition(":")[0], "torch" if _has_torch() else "onnx")
 
 

@@ -7,17 +7,12 @@ import math
 from typing import Literal
 
 from swapfill.config import Norm, Upsampling
+from swapfill.engines.onnx_convolutions import convolve
 from swapfill.engines.onnx_graph import Graph
 
 _GROUPS = 8
 _EPSILON = 1e-5  # of every normalisation, torch's default
 Padding = Literal["zero", "reflect"]
-
-
-def reflected(graph: Graph, x: str, margin: int) -> str:
-    """Mirror `margin` pixels at each side, without repeating the edge."""
-    pads = graph.constant([0, 0, margin, margin, 0, 0, margin, margin])
-    return graph.op("Pad", x, pads, mode="reflect")
 
 
 def conv(
@@ -31,13 +26,19 @@ def conv(
     stride: int = 1,
     margin: int = 0,
     padding: Padding = "zero",
+    relu: bool = False,
+    fine: bool = False,
 ) -> str:
-    """Convolve by a kernel of `size` x `size`, with a bias."""
-    if padding == "reflect":
-        x, margin = reflected(graph, x, margin), 0
+    """Convolve by a kernel of `size` x `size`, with a bias.
+
+    `relu` is as `convolve` has it; what is `fine` never counts in bytes.
+    """
     weight = graph.weight(f"{at}.weight", c_out, c_in, size, size)
-    bias = graph.weight(f"{at}.bias", c_out)
-    return graph.op("Conv", x, weight, bias, strides=[stride, stride], pads=[margin] * 4)
+    kernel, steps = (weight, graph.weight(f"{at}.bias", c_out)), [stride, stride]
+    name = "" if fine else at
+    if padding == "reflect":
+        return convolve(graph, x, kernel, name, mirrored=margin, relu=relu, strides=steps)
+    return convolve(graph, x, kernel, name, relu=relu, strides=steps, pads=[margin] * 4)
 
 
 def deconv(
@@ -62,9 +63,9 @@ def doubled_conv(graph: Graph, x: str, at: str, c_in: int, c_out: int) -> str:
     for down in (0, 1):
         rows = _in_two(graph, weight, 2, down)
         for right in (0, 1):
-            kernel = _in_two(graph, rows, 3, right)
-            pads = [1 - down, 1 - right, down, right]
-            quarters.append(graph.op("Conv", x, kernel, bias, pads=pads, kernel_shape=[2, 2]))
+            kernel = (_in_two(graph, rows, 3, right), bias)
+            pads, name = [1 - down, 1 - right, down, right], f"{at}.{down}{right}"
+            quarters.append(convolve(graph, x, kernel, name, pads=pads, kernel_shape=[2, 2]))
     # [4 C, h, w], the place in the 2 x 2 pixels slowest: as DepthToSpace's mode DCR wants it.
     return graph.op("DepthToSpace", graph.op("Concat", *quarters, axis=1), blocksize=2, mode="DCR")
 

@@ -6,7 +6,9 @@ import numpy as np
 
 from swapfill.config import FEATURE_CHANNELS, EncoderConfig
 from swapfill.engines import onnx_blocks as blocks
+from swapfill.engines.onnx_convolutions import floats
 from swapfill.engines.onnx_graph import Graph
+from swapfill.engines.onnx_numbers import FLOATS, Numbers
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB
 # torchvision's index of each convolution, its channels, and whether a pool comes before it.
@@ -24,13 +26,13 @@ _VGG = [
 _VGG_LAST = {"relu2_1": 5, "relu3_1": 10, "relu4_1": 19}
 
 
-def encoder(config: EncoderConfig, weights: Path | None = None) -> Graph:
+def encoder(config: EncoderConfig, weights: Path | None = None, numbers: Numbers = FLOATS) -> Graph:
     """`image` [B, 3, H, W] in [0, 1] to `features` [B, C, H/stride, W/stride].
 
     Raises:
         BundleError: the weights are damaged or do not fit.
     """
-    graph = Graph("encoder", weights)
+    graph = Graph("encoder", weights, numbers)
     image = graph.input("image", "batch", 3, "height", "width")
     vgg = config.kind == "vgg19"
     x, channels = _vgg19(graph, image, config.layer) if vgg else _compact(graph, image, config)
@@ -46,9 +48,9 @@ def _compact(graph: Graph, image: str, config: EncoderConfig) -> tuple[str, int]
         [*names, "last"], [*spec, (4 * w, FEATURE_CHANNELS, 3)], strict=True
     ):
         stride = 2 if k == 4 else 1
-        x = blocks.conv(graph, x, at, c_in, c_out, k, stride=stride, margin=1, padding="reflect")
-        x = graph.op("Relu", x)
-    return x, FEATURE_CHANNELS
+        shape = (c_in, c_out, k)
+        x = blocks.conv(graph, x, at, *shape, stride=stride, margin=1, padding="reflect", relu=True)
+    return floats(graph, x), FEATURE_CHANNELS
 
 
 def _vgg19(graph: Graph, image: str, layer: str) -> tuple[str, int]:
@@ -56,10 +58,9 @@ def _vgg19(graph: Graph, image: str, layer: str) -> tuple[str, int]:
     x = graph.op("Div", graph.op("Sub", image, mean), std)
     for index, c_in, c_out, pooled in _VGG:
         if pooled:
-            x = graph.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+            x = graph.op("MaxPool", floats(graph, x), kernel_shape=[2, 2], strides=[2, 2])
         at = f"features.{index}"
-        x = blocks.conv(graph, x, at, c_in, c_out, 3, margin=1, padding="reflect")
-        x = graph.op("Relu", x)
+        x = blocks.conv(graph, x, at, c_in, c_out, 3, margin=1, padding="reflect", relu=True)
         if index == _VGG_LAST[layer]:
             break
-    return x, c_out
+    return floats(graph, x), c_out

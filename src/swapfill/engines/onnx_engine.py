@@ -13,11 +13,12 @@ from swapfill.engines.interface import Part, Places, Query, Swapped
 from swapfill.engines.numpy_beside import Beside, beside
 from swapfill.engines.numpy_matching import carried_match, cells_of, coherent_match, pixels_of
 from swapfill.engines.numpy_swap import Bools, Copies, Match, match
+from swapfill.engines.onnx_calibration import ranges_of
 from swapfill.engines.onnx_networks import graphs_of, part_of
 from swapfill.engines.onnx_runtime import Session, choose_provider, open_session
 from swapfill.errors import BundleError, DeviceError
 
-PRECISIONS = ("auto", "fp32")
+PRECISIONS = ("auto", "fp32", "int8")
 Array = npt.NDArray[Any]  # images are float32, holes bool
 
 
@@ -27,12 +28,15 @@ class OnnxEngine:
     Args:
         sessions: by the bundle's parts.
         config: of the bundle.
+        precision: in what the encoder and the translators count.
     """
 
     name = "onnx"
-    precision = "fp32"
 
-    def __init__(self, sessions: Mapping[str, Session], config: BundleConfig) -> None:
+    def __init__(
+        self, sessions: Mapping[str, Session], config: BundleConfig, precision: str = "fp32"
+    ) -> None:
+        self.precision = precision
         self._sessions, self._guesser = sessions, config.image2feature
         self._translated = config.feature2image
         self.device = sessions["image2feature"].device
@@ -51,12 +55,15 @@ class OnnxEngine:
                 f"want {', '.join(PRECISIONS)}"
             )
         provider = choose_provider(device)
-        graphs = graphs_of(bundle.config, bundle)
+        in_bytes = precision == "int8"
+        if in_bytes and provider.kind != "cpu":
+            raise DeviceError(f"precision int8 is for the device cpu, found {provider.device}")
+        graphs = graphs_of(bundle.config, bundle, ranges_of(bundle, provider) if in_bytes else None)
         sessions = {
             part: open_session(graph.to_bytes(), bundle.folder, provider)
             for part, graph in graphs.items()
         }
-        return cls(sessions, bundle.config)
+        return cls(sessions, bundle.config, "int8" if in_bytes else "fp32")
 
     def put(
         self, pictures: npt.NDArray[np.float32], holes: npt.NDArray[np.bool_]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 OPSET = 17  # every operator used here is in it, and old runtimes (mobile, browsers) read it
 IR_VERSION = 8  # the one that came with that opset
 FLOAT, INT64, BOOL, FLOAT16, DOUBLE, BFLOAT16 = 1, 7, 9, 10, 11, 16  # TensorProto.DataType
-_TYPES = {"float32": FLOAT, "int64": INT64, "bool": BOOL}
+UINT8, INT8, INT32 = 2, 3, 6
+_TYPES = {"float32": FLOAT, "int64": INT64, "bool": BOOL, "uint8": UINT8, "int8": INT8}
 
 Attribute = int | float | str | Sequence[int] | Sequence[float]
 

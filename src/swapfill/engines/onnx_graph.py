@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from swapfill.engines import onnx_file
 from swapfill.engines.onnx_file import FLOAT, Attribute, External
+from swapfill.engines.onnx_numbers import FLOATS, Numbers, Range
 from swapfill.engines.tensor_files import Stored, stored_tensors
 from swapfill.errors import BundleError
 
@@ -19,10 +20,12 @@ class Graph:
         name: of the network.
         weights: its safetensors file, checked tensor by tensor as they are asked for. Without one
             a graph that asks for any is only good for telling which it wants.
+        numbers: in what its convolutions count.
     """
 
-    def __init__(self, name: str, weights: Path | None = None) -> None:
-        self.name = name
+    def __init__(self, name: str, weights: Path | None = None, numbers: Numbers = FLOATS) -> None:
+        self.name, self.numbers = name, numbers
+        self.held: dict[str, Range] = {}  # of the values that are bytes
         self.wanted: dict[str, tuple[int, ...]] = {}
         self._path = weights
         self._stored: Mapping[str, Stored] = {} if weights is None else stored_tensors(weights)
@@ -48,11 +51,11 @@ class Graph:
         self._nodes.append(onnx_file.node(kind, inputs, [value], attributes))
         return value
 
-    def constant(self, values: ArrayLike) -> str:
-        """Add numbers: whole ones as int64, others as float32."""
+    def constant(self, values: ArrayLike, dtype: str = "") -> str:
+        """Add numbers: whole ones as int64, others as float32, unless another type is given."""
         held = np.asarray(values)
-        held = held.astype(np.int64 if held.dtype.kind in "iu" else np.float32)
-        return self._keep(held)
+        own = "int64" if held.dtype.kind in "iu" else "float32"
+        return self._keep(held.astype(dtype or own))
 
     def truths(self, values: ArrayLike) -> str:
         """Add a mask."""

@@ -102,6 +102,11 @@ class Session:
         outputs: list[NDArray[Any]] = self._session.run(None, feeds)
         return outputs
 
+    def run_by_name(self, **arrays: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Give the outputs by their names."""
+        names = (one.name for one in self._session.get_outputs())
+        return dict(zip(names, self.run(**arrays), strict=True))
+
 
 def open_session(model: bytes, folder: Path, provider: Provider) -> Session:
     """Load a graph whose weights lie in `folder`.

@@ -6,12 +6,15 @@ from swapfill.config import Feature2ImageConfig, Norm
 from swapfill.engines import onnx_blocks as blocks
 from swapfill.engines.onnx_file import BOOL, FLOAT
 from swapfill.engines.onnx_graph import Graph
+from swapfill.engines.onnx_numbers import FLOATS, Numbers
 
 _HALF_CHANNELS = 48
 _RESIDUAL_BLOCKS = 9
 
 
-def feature2image(config: Feature2ImageConfig, weights: Path | None = None) -> Graph:
+def feature2image(
+    config: Feature2ImageConfig, weights: Path | None = None, numbers: Numbers = FLOATS
+) -> Graph:
     """`features` [B, C, h, w], and what guides a guided network, to `image` [B, 3, H, W].
 
     `image`, `pixels` and `guess` [B, 3, H, W] are in [0, 1]; `hole` [B, 1, H, W] is bool.
@@ -19,7 +22,7 @@ def feature2image(config: Feature2ImageConfig, weights: Path | None = None) -> G
     Raises:
         BundleError: the weights are damaged or do not fit.
     """
-    graph = Graph("feature2image", weights)
+    graph = Graph("feature2image", weights, numbers)
     features = graph.input("features", "batch", config.in_channels, "rows", "columns")
     if config.kind == "resnet":
         raw = _resnet(graph, features, config)
@@ -91,9 +94,10 @@ def _correction(graph: Graph, x: str, c_in: int, pixels: str) -> str:
     x = blocks.conv(graph, x, "tail.to_half", c_in, 4 * half, 3, margin=1)
     x = graph.op("Relu", blocks.pixels_of(graph, x, 2))
     x = graph.op("Concat", x, blocks.cells_of(graph, pixels, 3, 2), axis=1)
-    x = blocks.conv(graph, x, "tail.at_half", half + 12, half, 3, margin=1)
+    # What these two answer is seen as it is: they count in floats.
+    x = blocks.conv(graph, x, "tail.at_half", half + 12, half, 3, margin=1, fine=True)
     x = graph.op("Relu", x)
-    x = blocks.conv(graph, x, "tail.to_full", half, 12, 3, margin=1)
+    x = blocks.conv(graph, x, "tail.to_full", half, 12, 3, margin=1, fine=True)
     return blocks.pixels_of(graph, x, 2)
 
 
@@ -116,7 +120,7 @@ def _resnet(graph: Graph, features: str, config: Feature2ImageConfig) -> str:
         x = grow(graph, x, f"up.{place}", widths[i + 1], widths[i])
         x = blocks.norm(graph, x, f"up.{place + 1}", kind, widths[i], config.side >> i)
         x = graph.op("Relu", x)
-    return blocks.conv(graph, x, "last", widths[0], 3, 7, margin=3, padding="reflect")
+    return blocks.conv(graph, x, "last", widths[0], 3, 7, margin=3, padding="reflect", fine=True)
 
 
 def _mirrored(graph: Graph, x: str, at: str, c_in: int, c_out: int) -> str:
