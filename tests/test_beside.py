@@ -1,6 +1,6 @@
 import torch
 
-from swapfill.beside import beside
+from swapfill.beside import beside, look_of
 from swapfill.matching import coherent_match
 
 
@@ -59,3 +59,36 @@ def test_of_equal_pieces_the_nearest_is_taken() -> None:
     moved = (found.candidate - found.query).float()
     assert bool((moved % 4 == 0).all())
     assert float(moved.norm(dim=1).max()) <= 12  # eight periods are to choose from
+
+
+def test_cells_look_as_different_as_their_quarters_colours() -> None:
+    picture = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(4))
+    look = look_of(picture, 8, 5.0)
+    assert look.shape == (2, 12, 8, 8)
+    quarters = (
+        picture.unflatten(2, (16, 2)).unflatten(4, (16, 2)).mean(dim=(3, 5))
+    )  # [2, 3, 16, 16]
+    one, other = quarters[1, :, 4:6, 6:8], quarters[1, :, 10:12, 0:2]
+    found = (look[1, :, 2, 3] - look[1, :, 5, 0]).square().sum()
+    torch.testing.assert_close(found, 5.0 * (one - other).square().mean())
+
+
+def test_a_piece_is_not_copied_beside_itself_if_that_shows() -> None:
+    """All queries ask for the features of a few columns, which are dark and bright in turn."""
+    features = torch.rand(8, 16, 16, generator=torch.Generator().manual_seed(1))
+    features[:, :, 11:14] = torch.eye(8)[:, :1, None]
+    expected = torch.eye(8)[:, 0, None, None].expand_as(features)
+    hole = torch.zeros(1, 16, 16, dtype=torch.bool)
+    hole[0, 6:10, 4:9] = True
+    picture = (torch.arange(64) // 4 % 2).float().expand(1, 3, 64, 64)
+    nothing = beside(torch.full((3, 16, 16), 0.5), hole, 0.0, 0.0)
+
+    def copied_beside_itself(cost: float) -> float:
+        around = nothing._replace(look=look_of(picture, 16, cost)[0])
+        found = coherent_match(features, hole, expected, 0.0, beside=around)
+        taken = {tuple(q.tolist()): c for q, c in zip(found.query, found.candidate, strict=True)}
+        pairs = [(c, taken[y, x + 1]) for (y, x), c in taken.items() if (y, x + 1) in taken]
+        return sum(float(one[1] == other[1]) for one, other in pairs) / len(pairs)
+
+    assert copied_beside_itself(0.0) > 0.2
+    assert copied_beside_itself(2.0) == 0

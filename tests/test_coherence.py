@@ -39,18 +39,32 @@ def some_alike(similarity: Tensor, seed: int) -> Tensor:
     return torch.nn.functional.normalize(cells.square(), dim=0)
 
 
+def looks(similarity: Tensor, seed: int) -> Tensor:
+    """How cells look, [2, h + 2, w + 2], off from where squares are small."""
+    height, width = (n + 2 for n in similarity.shape[2:])
+    return torch.rand(2, height, width, generator=torch.Generator().manual_seed(seed)) + 0.5
+
+
 def chosen_of(
-    similarity: Tensor, asked: Tensor, bonus: float, sweeps: int, unit: Tensor | None = None
+    similarity: Tensor,
+    asked: Tensor,
+    bonus: float,
+    sweeps: int,
+    unit: Tensor | None = None,
+    look: Tensor | None = None,
 ) -> Tensor:
     """The choices as a map, [a, b]; -1 where nobody asked."""
     chosen = torch.full(asked.shape, -1)
     unit = all_different(similarity) if unit is None else unit
-    chosen[asked] = agree(listed(similarity, asked), unit, bonus, sweeps)
+    chosen[asked] = agree(listed(similarity, asked), unit, bonus, sweeps, look)
     return chosen
 
 
-def value(similarity: Tensor, chosen: Tensor, bonus: float, unit: Tensor) -> float:
+def value(
+    similarity: Tensor, chosen: Tensor, bonus: float, unit: Tensor, look: Tensor | None = None
+) -> float:
     """What is maximised, written out: similarities, and how well pieces continue each other."""
+    look = unit[:0] if look is None else look
     height, width = similarity.shape[:2]
     place = {
         (y, x): divmod(int(chosen[y, x]), similarity.shape[3])
@@ -59,10 +73,12 @@ def value(similarity: Tensor, chosen: Tensor, bonus: float, unit: Tensor) -> flo
     total = sum(float(similarity[q][c]) for q, c in place.items())
     for ((y, x), one), (down, right) in itertools.product(place.items(), ((0, 1), (1, 0))):
         if other := place.get((y + down, x + right)):
-            here, there = (unit[:, r + 1, c + 1] for r, c in (one, other))
-            onward = unit[:, one[0] + 1 + down, one[1] + 1 + right]
-            backward = unit[:, other[0] + 1 - down, other[1] + 1 - right]
-            total += bonus * float(onward @ there + here @ backward) / 2
+            here, there = ((slice(None), r + 1, c + 1) for r, c in (one, other))
+            onward = (slice(None), one[0] + 1 + down, one[1] + 1 + right)
+            backward = (slice(None), other[0] + 1 - down, other[1] + 1 - right)
+            for first, second in ((onward, there), (here, backward)):
+                total += bonus * float(unit[first] @ unit[second]) / 2
+                total -= float((look[first] - look[second]).square().sum())
     return total
 
 
@@ -97,20 +113,22 @@ def test_a_bonus_goes_to_the_same_offset_only_never_to_the_same_place() -> None:
 
 
 @pytest.mark.parametrize("cells", [lambda similarity, _: all_different(similarity), some_alike])
-@pytest.mark.parametrize("bonus", [0.1, 0.4, 1.0])
+@pytest.mark.parametrize(
+    ("bonus", "seen"), [(0.1, False), (0.4, False), (1.0, False), (0.4, True), (0.0, True)]
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_is_exact_along_a_row(
-    bonus: float, seed: int, cells: Callable[[Tensor, int], Tensor]
+    bonus: float, seen: bool, seed: int, cells: Callable[[Tensor, int], Tensor]
 ) -> None:
     """Without cycles max-product finds the optimum: against trying everything."""
     similarity = similarities(seed, (1, 4), (2, 3))
-    unit = cells(similarity, seed)
+    unit, look = cells(similarity, seed), looks(similarity, seed) if seen else None
     tried = [
-        value(similarity, torch.tensor([choice]), bonus, unit)
+        value(similarity, torch.tensor([choice]), bonus, unit, look)
         for choice in itertools.product(range(6), repeat=4)
     ]
-    found = chosen_of(similarity, everyone(similarity), bonus, 8, unit)
-    assert value(similarity, found, bonus, unit) == pytest.approx(max(tried))
+    found = chosen_of(similarity, everyone(similarity), bonus, 8, unit, look)
+    assert value(similarity, found, bonus, unit, look) == pytest.approx(max(tried))
 
 
 @pytest.mark.parametrize("bonus", [0.1, 0.4])
@@ -118,10 +136,19 @@ def test_is_exact_along_a_row(
 def test_is_never_worse_than_each_for_itself_over_a_square(bonus: float, seed: int) -> None:
     similarity = similarities(seed, (4, 4), (5, 5))
     alone = similarity.flatten(2).argmax(dim=-1)
-    for unit in (all_different(similarity), some_alike(similarity, seed)):
-        found = chosen_of(similarity, everyone(similarity), bonus, 12, unit)
-        gained = value(similarity, found, bonus, unit) - value(similarity, alone, bonus, unit)
+    unit, look = some_alike(similarity, seed), looks(similarity, seed)
+    for asked in ((all_different(similarity), None), (unit, None), (unit, look)):
+        found = chosen_of(similarity, everyone(similarity), bonus, 12, *asked)
+        gained = value(similarity, found, bonus, *asked) - value(similarity, alone, bonus, *asked)
         assert gained > 0
+
+
+def test_before_the_first_word_all_cells_look_the_same() -> None:
+    """Squares that are part of messages may not count before the products that go with them."""
+    similarity = similarities(0, (3, 3), (4, 4))
+    alone = chosen_of(similarity, everyone(similarity), 0.4, 0)
+    look = 9 * looks(similarity, 0)
+    assert torch.equal(chosen_of(similarity, everyone(similarity), 0.4, 0, look=look), alone)
 
 
 def test_a_border_between_two_pieces_lies_where_it_does_not_show() -> None:

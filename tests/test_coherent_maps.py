@@ -76,7 +76,10 @@ def test_a_batch_is_matched_as_each_map_alone(
     features, hole, values = maps(), holes(), maps(channels=5, seed=1)
     expected = F.normalize(maps(seed=2), dim=1) if asks else None
     nothing: list[Match | None] = [None] * len(hole)
-    around = [beside(one[:3], its, 2.0, 0.7) for one, its in zip(features, hole, strict=True)]
+    around = [
+        beside(one[:3], its, 2.0, 0.7)._replace(look=look)
+        for one, its, look in zip(features, hole, maps(channels=4, seed=3), strict=True)
+    ]
     colours = around if asks else None
     own = swap_maps_coherently(features, hole, expected, nothing, 1, 0.05, values, seed, colours)
     wanted = one_by_one(features, hole, expected, nothing, 1, values, seed, colours)

@@ -5,16 +5,9 @@ import torch
 from swapfill import beside as of_beside
 from swapfill import coherence, matching
 from swapfill import patch_swap as of_torch
-from swapfill.engines.numpy_beside import beside
-from swapfill.engines.numpy_matching import (
-    agree,
-    carried_match,
-    cells_of,
-    coherent_match,
-    pixels_of,
-    shortlist,
-)
-from swapfill.engines.numpy_swap import Match, touching
+from swapfill.engines.numpy_beside import beside, look_of
+from swapfill.engines.numpy_matching import agree, carried_match, coherent_match, shortlist
+from swapfill.engines.numpy_swap import Match, cells_of, pixels_of, touching
 
 
 def hole(side: int, ragged: bool) -> np.ndarray:
@@ -70,6 +63,23 @@ def test_colours_and_places_beside_are_those_of_torch_and_have_a_say(ragged: boo
     )
     np.testing.assert_array_equal(told.candidate, theirs_told.candidate.numpy())
     assert (told.candidate != coherent_match(own, missing, None, 0.1).candidate).any()
+
+
+@pytest.mark.parametrize("bonus", [0.0, 0.1])
+def test_how_cells_look_is_as_torch_sees_it_and_has_a_say(bonus: float) -> None:
+    missing, own = hole(20, ragged=True), features(20)
+    picture = np.random.default_rng(6).random((3, 160, 160), dtype=np.float32)
+    look, wanted = look_of(picture, 20, 4.0), of_beside.look_of(theirs(picture)[None], 20, 4.0)[0]
+    np.testing.assert_allclose(look, wanted.numpy(), atol=1e-5)
+    around = beside(picture[:, ::8, ::8], missing, 0.0, 0.7)
+    theirs_around = of_beside.Beside(theirs(around.asks), theirs(around.keys), wanted)
+    told = coherent_match(own, missing, None, bonus, beside=around._replace(look=look))
+    theirs_told = matching.coherent_match(
+        theirs(own), theirs(missing)[None], None, bonus, beside=theirs_around
+    )
+    np.testing.assert_array_equal(told.candidate, theirs_told.candidate.numpy())
+    unseen = coherent_match(own, missing, None, bonus, beside=around)
+    assert (told.candidate != unseen.candidate).any()
 
 
 @pytest.mark.parametrize("count", [1, 7, 10_000])

@@ -6,9 +6,10 @@ that the guess does not have: its two sides are levelled, and a ridge is left. A
 similar, a near one has the right size and light more often.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 SIGMA = 0.5  # cells; enough to look past a texture's single cells, and to see an edge
@@ -17,11 +18,13 @@ SIGMA = 0.5  # cells; enough to look past a texture's single cells, and to see a
 class Beside(NamedTuple):
     """Channels beside features, [7, h, w]: of what asks, and of what is asked.
 
-    The inner product of the two of a pair of cells is minus what their difference costs.
+    The inner product of the two of a pair of cells is minus what their difference costs. `look` is
+    what borders between pieces are judged by, if they are (`look_of`).
     """
 
     asks: Tensor
     keys: Tensor
+    look: Tensor | None = None
 
 
 def beside(colours: Tensor, hole: Tensor, colour: float, distance: float) -> Beside:
@@ -40,6 +43,26 @@ def beside(colours: Tensor, hole: Tensor, colour: float, distance: float) -> Bes
     one = torch.ones_like(middle[:1])
     squared = [part.square().sum(dim=0, keepdim=True) for part in (asks, keys)]
     return Beside(torch.cat([2 * asks, -squared[0], -one]), torch.cat([keys, one, squared[1]]))
+
+
+def look_of(picture: Tensor, side: int, cost: float) -> Tensor:
+    """Tell how each cell looks, so that a squared distance is what a border costs where it shows.
+
+    Features say what a place is like, not where in a cell its edges lie: a piece could be copied
+    beside itself, and show as a weave.
+
+    Args:
+        picture: [B, 3, S, S] in [0, 1].
+        side: of the map, in cells; S is a multiple of twice as many.
+        cost: of a mean squared difference, in cosine.
+
+    Returns:
+        [B, 12, side, side], of a cell's four quarters.
+    """
+    size = (2 * side, 2 * side)
+    quarters = F.pixel_unshuffle(F.interpolate(picture, size=size, mode="area"), 2)
+    small = quarters - 0.5  # their squares are subtracted
+    return cast("Tensor", small * (cost / small.shape[1]) ** 0.5)
 
 
 def _around(colours: Tensor, weight: Tensor) -> Tensor:

@@ -40,28 +40,42 @@ class _Pairs(NamedTuple):
     gain: Tensor
 
 
-def agree(listed: Shortlist, unit: Tensor, bonus: float, sweeps: int) -> Tensor:
+def agree(
+    listed: Shortlist, unit: Tensor, bonus: float, sweeps: int, look: Tensor | None = None
+) -> Tensor:
     """Choose a candidate for each query: similar, and continued by its neighbours' candidates.
 
     Maximises the sum of similarities plus, for each pair of neighbouring queries, `bonus` times the
     cosine of what their candidates show in the cells between the two: 1 for candidates that are
-    neighbours in the same way, and little less where a border between two pieces will not be seen.
-    By max-product belief propagation.
+    neighbours in the same way, and little less where a border between two pieces will not be seen;
+    with `look`, less the squared difference of how these cells look. By max-product belief
+    propagation.
 
     Args:
         listed: the queries and their candidates.
         unit: the cells' unit features, [C, h, w]; w is `listed.width` + 2.
         bonus: in units of similarity.
         sweeps: how far an opinion travels, in queries.
+        look: [D, h, w], see `beside.look_of`; nothing unless there is a bonus.
 
     Returns:
         The index of each query's candidate in reading order, [N].
     """
+    look = unit[:0] if look is None else look
     belief = listed.similarity.clone()
-    table = unit.flatten(1).T.contiguous()  # a row each
-    pairs = [_pairs(listed, table, step, bonus) for step in ((0, 1), (1, 0))]
-    forth = [belief[pair.first].zero_() for pair in pairs]
-    back = [belief[pair.second].zero_() for pair in pairs]
+    shown = torch.cat([(bonus / 2) ** 0.5 * unit, 2**0.5 * look])
+    table = shown.flatten(1).T.contiguous()  # a row each
+    steps = ((0, 1), (1, 0))
+    pairs = [_pairs(listed, table, step) for step in steps]
+    # Of |a - b|^2 the product is beside that of features. The squares are each candidate's own: as
+    # if it had been told, in its similarity, that much good of itself which the pair then costs it.
+    square = look.square().sum(dim=0).flatten()
+    back, forth = (
+        [_both(listed, square, sign * row, sign * column) for row, column in steps]
+        for sign in (1, -1)
+    )
+    back = [its[pair.first] for its, pair in zip(back, pairs, strict=True)]
+    forth = [its[pair.second] for its, pair in zip(forth, pairs, strict=True)]
     for _ in range(sweeps):
         for i, (first, second, gain) in enumerate(pairs):
             forth[i] = _told(belief, first, back[i], second, forth[i], gain)
@@ -86,15 +100,26 @@ def _told(
     return says
 
 
-def _pairs(listed: Shortlist, table: Tensor, step: tuple[int, int], bonus: float) -> _Pairs:
+def _both(listed: Shortlist, square: Tensor, down: int, right: int) -> Tensor:
+    """Sum what is said of each candidate's middle cell and of the one beside it, [N, K]."""
+    row, middle = _cells(listed)
+    return square[middle] + square[middle + down * row + right]
+
+
+def _cells(listed: Shortlist) -> tuple[int, Tensor]:
+    """Give the map's width in cells, and each candidate's middle cell in reading order, [N, K]."""
+    row = listed.width + PATCH - 1
+    return row, (listed.places // listed.width + 1) * row + listed.places % listed.width + 1
+
+
+def _pairs(listed: Shortlist, table: Tensor, step: tuple[int, int]) -> _Pairs:
     """Pair each query with the next one along `step`, and weigh their candidates together.
 
     A candidate is seen with the cell before it and the one after it: where its neighbour's
     candidate goes on, both show one half of that, and one product compares the halves.
     """
     order, first = _lined_up(listed.query, step)
-    row = listed.width + PATCH - 1  # cells
-    middle = (listed.places // listed.width + 1) * row + listed.places % listed.width + 1
+    row, middle = _cells(listed)
     ahead = step[0] * row + step[1]
     shown = torch.tensor([-ahead, 0, ahead], device=table.device)
     seen = middle[order][:, :, None] + shown  # [N, K, 3]
@@ -109,7 +134,7 @@ def _pairs(listed: Shortlist, table: Tensor, step: tuple[int, int], bonus: float
         one, other = halves[:-1, :, channels:], halves[1:, :, :-channels]
         torch.bmm(one, other.mT, out=gain[top : top + len(some) - 1])
     gain = gain if len(first) == pairs else gain[first]
-    return _Pairs(order[first], order[first + 1], gain.mul_(bonus / 2))
+    return _Pairs(order[first], order[first + 1], gain)
 
 
 def _lots(*parts: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -90,7 +90,9 @@ def swap_maps_coherently(
         if around is not None:
             asks = torch.cat([asks, torch.stack([one.asks for one in around])], dim=1)
             keys = torch.cat([unit, torch.stack([one.keys for one in around])], dim=1)
-        place, similarity = _agreed(asks, keys, unit, maps, bonus, seed)
+        looks = [one.look for one in around or [] if one.look is not None]
+        look = torch.stack(looks) if looks else None
+        place, similarity = _agreed(asks, keys, unit, look, maps, bonus, seed)
     places = torch.full_like(maps.valid, -1, dtype=torch.long)
     places[maps.query.unbind(dim=1)] = place[:, 0] * features.shape[3] + place[:, 1]
     split = (one.split(maps.asking) for one in (maps.query[:, 1:], place, similarity))
@@ -146,7 +148,13 @@ def _carried(
 
 
 def _agreed(
-    asks: Tensor, keys: Tensor, unit: Tensor, maps: _Maps, bonus: float, seed: int
+    asks: Tensor,
+    keys: Tensor,
+    unit: Tensor,
+    look: Tensor | None,
+    maps: _Maps,
+    bonus: float,
+    seed: int,
 ) -> tuple[Tensor, Tensor]:
     """Choose candidates, [N, 2] in cells of their maps, with their similarities, [N]."""
     height, width, query = unit.shape[2], maps.valid.shape[2], maps.query
@@ -154,11 +162,17 @@ def _agreed(
     below = query[:, 0] * height
     tall = torch.stack([below + query[:, 1], query[:, 2]], dim=1)
     places = listed.indices + (below * width)[:, None]
-    stacked = unit.transpose(0, 1).flatten(1, 2)  # one below the other
-    index = agree(Shortlist(tall, places, listed.values, width), stacked, bonus, SWEEPS)
+    told = Shortlist(tall, places, listed.values, width)
+    seen = None if look is None else _stacked(look)
+    index = agree(told, _stacked(unit), bonus, SWEEPS, seen)
     similarity = torch.where(places == index[:, None], listed.values, 0).sum(dim=1)
     index = index - below * width
     return torch.stack([index // width, index % width], dim=1), similarity
+
+
+def _stacked(maps: Tensor) -> Tensor:
+    """Lay maps [B, C, h, w] one below the other: [C, B h, w]."""
+    return maps.transpose(0, 1).flatten(1, 2)
 
 
 def _gain(valid: Tensor, seed: int) -> Tensor:

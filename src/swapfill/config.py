@@ -156,6 +156,8 @@ class FillSettings(Settings):
     # [0, 1] from the guess's, and by its squared distance in sides of the window.
     colour: Annotated[float, Field(ge=0)] = 0.0
     distance: Annotated[float, Field(ge=0)] = 0.0
+    # What it costs where two neighbouring pieces meet, by the squared difference of their pixels.
+    border: Annotated[float, Field(ge=0)] = 0.0
     # Content coarser than this many pixels of the 128 scale is the guess's; 0: the translation's.
     tone: Annotated[float, Field(ge=0)] = 0.0
     grow: int = 0  # pixels the hole is grown by

@@ -47,7 +47,7 @@ def coherent_match(
         expected: expected unit features, [C, h, w]; the guess's own unless given.
         bonus: of neighbouring pieces that go on in each other, in units of cosine.
         seed: of another try; see `variation`.
-        beside: channels of colours and places, compared as well.
+        beside: channels of colours and places, compared as well; and how cells look.
 
     Raises:
         NoKnownPatchError: there is no candidate.
@@ -60,7 +60,7 @@ def coherent_match(
         asks, keys = torch.cat([asks, beside.asks]), torch.cat([unit, beside.keys])
     preferred = preference(seed, hole.shape[1] - PATCH + 1, hole.shape[2] - PATCH + 1)
     listed = shortlist(asks, hole, keys, LISTED, preferred)
-    index = agree(listed, unit, bonus, SWEEPS)
+    index = agree(listed, unit, bonus, SWEEPS, None if beside is None else beside.look)
     score = listed.similarity[listed.places == index[:, None]]
     place = torch.stack([index // listed.width, index % listed.width], dim=1)
     return Match(listed.query, place, score)

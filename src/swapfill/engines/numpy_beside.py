@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from swapfill.engines.numpy_swap import Bools, Floats
+from swapfill.engines.numpy_images import resize
+from swapfill.engines.numpy_swap import Bools, Floats, cells_of
 
 _SIGMA = 0.5  # as in `beside`
 
@@ -15,6 +16,7 @@ class Beside(NamedTuple):
 
     asks: Floats
     keys: Floats
+    look: Floats | None = None
 
 
 def beside(colours: Floats, hole: Bools, colour: float, distance: float) -> Beside:
@@ -35,6 +37,18 @@ def beside(colours: Floats, hole: Bools, colour: float, distance: float) -> Besi
     return Beside(
         np.concatenate([2 * asks, -squared[0], -one]), np.concatenate([keys, one, squared[1]])
     )
+
+
+def look_of(picture: Floats, side: int, cost: float) -> Floats:
+    """Tell how each cell looks, [12, side, side], as `beside.look_of` does.
+
+    Args:
+        picture: [3, S, S] in [0, 1].
+        side: of the map, in cells; S is a multiple of twice as many.
+        cost: of a mean squared difference, in cosine.
+    """
+    quarters = cells_of(resize(picture[None], 2 * side)[0], side)
+    return (quarters - np.float32(0.5)) * np.float32((cost / len(quarters)) ** 0.5)
 
 
 def _around(colours: Floats, where: Bools) -> Floats:

@@ -6,7 +6,6 @@ Maps are [C, h, w], float32; holes [h, w], bool; places are in cells.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from swapfill.engines.numpy_alignment import align
 from swapfill.engines.numpy_beside import Beside
@@ -48,7 +47,7 @@ def coherent_match(
         expected: expected unit features, [C, h, w]; the guess's own unless given.
         bonus: of neighbouring pieces that go on in each other, in units of cosine.
         seed: of another try; see `variation`.
-        beside: channels of colours and places, compared as well.
+        beside: channels of colours and places, compared as well; and how cells look.
 
     Raises:
         NoKnownPatchError: there is no candidate.
@@ -62,7 +61,7 @@ def coherent_match(
         asks, keys = np.concatenate([asks, beside.asks]), np.concatenate([unit, beside.keys])
     preferred = preference(seed, hole.shape[0] - PATCH + 1, hole.shape[1] - PATCH + 1)
     listed = shortlist(asks, hole, keys, _LISTED, preferred)
-    index = agree(listed, unit, bonus, _SWEEPS)
+    index = agree(listed, unit, bonus, _SWEEPS, None if beside is None else beside.look)
     return Match(listed.query, np.stack(np.divmod(index, listed.width), axis=1))
 
 
@@ -156,7 +155,9 @@ class _Pairs(NamedTuple):
     gain: Floats
 
 
-def agree(listed: Shortlist, unit: Floats, bonus: float, sweeps: int) -> Places:
+def agree(
+    listed: Shortlist, unit: Floats, bonus: float, sweeps: int, look: Floats | None = None
+) -> Places:
     """Choose a candidate for each query: similar, and continued by its neighbours' candidates.
 
     Max-product belief propagation, as `coherence.agree` explains it.
@@ -166,15 +167,24 @@ def agree(listed: Shortlist, unit: Floats, bonus: float, sweeps: int) -> Places:
         unit: the cells' unit features, [C, h, w]; w is `listed.width` + 2.
         bonus: in units of similarity.
         sweeps: how far an opinion travels, in queries.
+        look: [D, h, w], see `beside.look_of`.
 
     Returns:
         The index of each query's candidate in reading order, [N].
     """
+    look = unit[:0] if look is None else look
     belief = np.ascontiguousarray(listed.similarity.T)  # [K, N]
-    table = np.ascontiguousarray(unit.reshape(len(unit), -1).T)  # a row each
-    pairs = [_pairs(listed, table, step, bonus) for step in ((0, 1), (1, 0))]
-    forth = [np.zeros_like(pair.gain[0]) for pair in pairs]
-    back = [np.zeros_like(pair.gain[0]) for pair in pairs]
+    shown = [np.float32((bonus / 2) ** 0.5) * unit, np.float32(2**0.5) * look]
+    table = np.ascontiguousarray(np.concatenate(shown).reshape(-1, unit[0].size).T)  # a row each
+    steps = ((0, 1), (1, 0))
+    pairs = [_pairs(listed, table, step) for step in steps]
+    square = np.square(look).sum(axis=0).reshape(-1)
+    back, forth = (
+        [_both(listed, square, sign * row, sign * column) for row, column in steps]
+        for sign in (1, -1)
+    )
+    back = [its.take(pair.first, axis=1) for its, pair in zip(back, pairs, strict=True)]
+    forth = [its.take(pair.second, axis=1) for its, pair in zip(forth, pairs, strict=True)]
     for _ in range(sweeps):
         for i, (first, second, gain) in enumerate(pairs):
             forth[i] = _told(belief, first, back[i], second, forth[i], gain)
@@ -199,15 +209,26 @@ def _told(
     return says
 
 
-def _pairs(listed: Shortlist, table: Floats, step: tuple[int, int], bonus: float) -> _Pairs:
+def _both(listed: Shortlist, square: Floats, down: int, right: int) -> Floats:
+    """Sum what is said of each candidate's middle cell and of the one beside it, [K, N]."""
+    row, middle = _cells_of(listed)
+    return np.ascontiguousarray((square[middle] + square[middle + down * row + right]).T)
+
+
+def _cells_of(listed: Shortlist) -> tuple[int, Places]:
+    """Give the map's width in cells, and each candidate's middle cell in reading order, [N, K]."""
+    row = listed.width + PATCH - 1
+    return row, (listed.places // listed.width + 1) * row + listed.places % listed.width + 1
+
+
+def _pairs(listed: Shortlist, table: Floats, step: tuple[int, int]) -> _Pairs:
     """Pair each query with the next one along `step`, and weigh their candidates together.
 
     A candidate is seen with the cell before it and the one after it: where its neighbour's
     candidate goes on, both show one half of that, and one product compares the halves.
     """
     order, follows = _lined_up(listed.query, step)
-    row = listed.width + PATCH - 1  # cells
-    middle = (listed.places // listed.width + 1) * row + listed.places % listed.width + 1
+    row, middle = _cells_of(listed)
     ahead = step[0] * row + step[1]
     seen = middle[order, :, None] + np.array([-ahead, 0, ahead])  # [N, K, 3]
     (count, channels), at = (seen.shape[1], table.shape[1]), 0
@@ -222,7 +243,6 @@ def _pairs(listed: Shortlist, table: Floats, step: tuple[int, int], bonus: float
         both = (one @ other.transpose(0, 2, 1))[on]
         gain[..., at : at + len(both)] = both.transpose(1, 2, 0)
         at += len(both)
-    gain *= np.float32(bonus / 2)
     return _Pairs(order[:-1][follows], order[1:][follows], gain)
 
 
@@ -278,17 +298,3 @@ def carry(
         index[missing] = nearest(centre[missing], coarse.query)
     offset = (coarse.candidate[index] - coarse.query[index]) * factor + moved[index]
     return np.asarray(np.clip(query + offset, 0, np.array(limit) - 1))
-
-
-def cells_of(picture: NDArray[np.float32], side: int) -> Floats:
-    """Lay each cell's pixels along the channels: [3, S, S] to [3 (S / side)^2, side, side]."""
-    channels, size = picture.shape[0], picture.shape[1] // side
-    apart = picture.reshape(channels, side, size, side, size).transpose(0, 2, 4, 1, 3)
-    return apart.reshape(-1, side, side)
-
-
-def pixels_of(cells: Floats, channels: int) -> Floats:
-    """Undo `cells_of`."""
-    side, size = cells.shape[1], round((len(cells) / channels) ** 0.5)
-    apart = cells.reshape(channels, size, size, side, side).transpose(0, 3, 1, 4, 2)
-    return apart.reshape(channels, side * size, side * size)

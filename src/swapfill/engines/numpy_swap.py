@@ -177,3 +177,17 @@ class Copies:
                 copied *= share
                 total += copied
             some[:, self._rows, self._columns] = total
+
+
+def cells_of(picture: NDArray[np.float32], side: int) -> Floats:
+    """Lay each cell's pixels along the channels: [3, S, S] to [3 (S / side)^2, side, side]."""
+    channels, size = picture.shape[0], picture.shape[1] // side
+    apart = picture.reshape(channels, side, size, side, size).transpose(0, 2, 4, 1, 3)
+    return apart.reshape(-1, side, side)
+
+
+def pixels_of(cells: Floats, channels: int) -> Floats:
+    """Undo `cells_of`."""
+    side, size = cells.shape[1], round((len(cells) / channels) ** 0.5)
+    apart = cells.reshape(channels, size, size, side, side).transpose(0, 3, 1, 4, 2)
+    return apart.reshape(channels, side * size, side * size)

@@ -10,9 +10,9 @@ from swapfill.bundle import SHARED, Bundle, BundleConfig
 from swapfill.config import COARSEST, FillSettings
 from swapfill.engines import numpy_images as images
 from swapfill.engines.interface import Part, Places, Query, Swapped
-from swapfill.engines.numpy_beside import Beside, beside
-from swapfill.engines.numpy_matching import carried_match, cells_of, coherent_match, pixels_of
-from swapfill.engines.numpy_swap import Bools, Copies, Match, match
+from swapfill.engines.numpy_beside import Beside, beside, look_of
+from swapfill.engines.numpy_matching import carried_match, coherent_match
+from swapfill.engines.numpy_swap import Bools, Copies, Match, cells_of, match, pixels_of
 from swapfill.engines.onnx_calibration import ranges_of
 from swapfill.engines.onnx_networks import graphs_of, part_of
 from swapfill.engines.onnx_runtime import Session, choose_provider, open_session
@@ -178,7 +178,10 @@ def _matched(query: Query[Array], i: int, cells: Bools, settings: FillSettings) 
 
 
 def _beside(picture: Array, cells: Bools, settings: FillSettings) -> Beside | None:
-    if not settings.colour and not settings.distance:
+    if not (settings.colour or settings.distance or settings.border):
         return None
     colours = images.resize(picture[None], len(cells))[0]
-    return beside(colours, cells, settings.colour, settings.distance)
+    found = beside(colours, cells, settings.colour, settings.distance)
+    if not settings.border:
+        return found
+    return found._replace(look=look_of(picture, len(cells), settings.border))

@@ -18,7 +18,7 @@ from swapfill.architectures import (
     build_feature2image,
     build_image2feature,
 )
-from swapfill.beside import beside
+from swapfill.beside import beside, look_of
 from swapfill.bundle import SHARED, Bundle
 from swapfill.coherent_maps import at_once, swap_maps_coherently
 from swapfill.config import COARSEST, FillSettings
@@ -234,10 +234,13 @@ def _swap_coherently(
     side, batch = cells.shape[2], range(len(cells))
     before, matches = query.matched or (side, [None] * len(cells))
     around = None
-    if (settings.colour or settings.distance) and query.matched is None:
+    costs = (settings.colour, settings.distance)
+    if (any(costs) or settings.border) and query.matched is None:
         colours = F.interpolate(query.picture, size=(side, side), mode="area")
-        costs = (settings.colour, settings.distance)
         around = [beside(colours[i], cells[i], *costs) for i in batch]
+    if around is not None and settings.border:
+        looks = look_of(query.picture, side, settings.border)
+        around = [one._replace(look=look) for one, look in zip(around, looks, strict=True)]
     asked = (side // before, settings.bonus)
     if at_once(cells.device):
         features, expected = query.features, query.expected

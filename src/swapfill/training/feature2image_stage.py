@@ -144,6 +144,7 @@ class Feature2ImageStage(Stage):
             bonus=query.bonus,
             colour=query.colour,
             distance=query.distance,
+            border=query.border,
             tone=query.tone,
         )
         side, known = truth.shape[2], torch.where(hole, 0.0, truth)

@@ -134,6 +134,7 @@ class QuerySettings(Settings):
     bonus: Weight = 0.1  # of coherent matching
     colour: Weight = 0.0  # of coherent matching; see FillSettings
     distance: Weight = 0.0
+    border: Weight = 0.0
     tone: Weight = 0.0  # of the pieces' pixels; see FillSettings
     direct: Share = 0.0  # of the batches that are matched at their own side, not carried from half
     tile: Annotated[int, Field(ge=0)] = 0  # pixels of the tile that is translated; 0: all of it
