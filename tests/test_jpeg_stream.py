@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from PIL import Image
 
 from jpeg_files import SEQUENTIAL, by_pillow
+from swapfill import jpeg_stream
 from swapfill.jpeg_stream import BlockStream, segments
 
 
@@ -33,6 +35,36 @@ def test_some_blocks_written_again_give_the_file(kind: str) -> None:
     stream = stream_of(source)
     for numbers in (all_blocks(stream)[::5], all_blocks(stream)[-1:], all_blocks(stream)[:0]):
         assert stream.with_blocks(numbers, stream.dc[numbers], stream.rest(numbers)) == source
+
+
+@pytest.mark.parametrize("kind", ["4:2:0", "restart", "grey"])
+def test_units_made_tokens_a_few_at_once_give_the_file(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = SEQUENTIAL[kind]()
+    stream = stream_of(source)
+    for units in (1, 7):
+        monkeypatch.setattr(jpeg_stream, "_UNITS_AT_ONCE", units)
+        for numbers in (all_blocks(stream), all_blocks(stream)[::5]):
+            rest = stream.rest(numbers)
+            assert stream.with_blocks(numbers, stream.dc[numbers], rest) == source
+
+
+def test_writing_all_blocks_takes_little_more_than_their_coefficients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jpeg_stream, "_UNITS_AT_ONCE", 256)
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (512, 512), np.uint8)
+    Image.fromarray(noise).save(file, "JPEG", quality=90)
+    stream = stream_of(file.getvalue())
+    numbers = all_blocks(stream)
+    dc, rest = stream.dc, stream.rest(numbers).astype(np.int16)
+    tracemalloc.start()
+    assert stream.with_blocks(numbers, dc, rest) == file.getvalue()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 15 * rest.nbytes  # of noise, where nearly every coefficient is a token
 
 
 def test_long_runs_of_zeros_and_long_scans_are_followed() -> None:

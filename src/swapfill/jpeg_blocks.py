@@ -94,13 +94,14 @@ def with_changes(source: bytes, changed: Hole, new: Samples, convert: Convert) -
     unit = [max(getattr(part, way) for part in stream.components) for way in ("down", "across")]
     parts = list(_new_blocks(stream, unit, changed, new, convert))
     numbers, dc, rest = (np.concatenate(column) for column in zip(*parts, strict=True))
+    del parts
     order = np.argsort(numbers)
     return stream.with_blocks(numbers[order], dc[order], rest[order])
 
 
 def _new_blocks(
     stream: BlockStream, unit: list[int], changed: Hole, new: Samples, convert: Convert
-) -> Iterator[tuple[Ints, Ints, NDArray[np.int32]]]:
+) -> Iterator[tuple[Ints, Ints, NDArray[np.int16]]]:
     """Give numbers, first and further coefficients of all blocks with a change, some at once."""
     before = 0
     for index, part in enumerate(stream.components):
@@ -114,8 +115,8 @@ def _new_blocks(
             frequencies = stream.rest(numbers)
             frequencies[:, 0] = stream.dc[numbers]
             samples = np.where(parts, samples, _samples(frequencies, part.quantisation))
-            frequencies = _frequencies(samples, part.quantisation)
-            yield numbers, frequencies[:, 0].astype(np.int64), frequencies
+            anew = _frequencies(samples, part.quantisation)
+            yield numbers, anew[:, 0].astype(np.int64), anew
         before += part.down * part.across
 
 
@@ -163,9 +164,7 @@ def _samples(frequencies: NDArray[np.int32], quantisation: Ints) -> Floats:
     return np.asarray(_COSINES.T @ plain.reshape(-1, 8, 8) @ _COSINES + 128)
 
 
-def _frequencies(samples: Floats, quantisation: Ints) -> NDArray[np.int32]:
+def _frequencies(samples: Floats, quantisation: Ints) -> NDArray[np.int16]:
     """Turn samples [N, 8, 8] to coefficients in zigzag order, [N, 64]."""
     plain = (_COSINES @ (samples - 128) @ _COSINES.T).reshape(-1, 64)[:, _ZIGZAG]
-    rounded = np.rint(plain / quantisation).astype(np.int32)
-    np.clip(rounded, -_LARGEST, _LARGEST, out=rounded)
-    return rounded
+    return np.clip(np.rint(plain / quantisation), -_LARGEST, _LARGEST).astype(np.int16)

@@ -1,6 +1,6 @@
 """The Huffman codes of a JPEG: read from its tables, extended, and written with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
+Signed = NDArray[np.signedinteger[Any]]
 
 _LONGEST = 16  # bits of a code
 _ZERO_RUN, _END_OF_BLOCK = 0xF0, 0x00
@@ -89,6 +90,9 @@ def bit_length(values: NDArray[Any]) -> Ints:
     return np.asarray(np.frexp(np.abs(values).astype(np.float64))[1], np.int64)
 
 
+_KINDS = (np.int32, np.uint8, np.uint8, np.uint16)  # of a token: large pictures have millions
+
+
 @dataclass(frozen=True)
 class Tokens:
     """What blocks are written as, in order: a symbol, then some bits.
@@ -100,13 +104,13 @@ class Tokens:
         extras: [T], the bits behind the symbol, as many as its lower half says.
     """
 
-    blocks: Ints
-    keys: Ints
-    symbols: Ints
-    extras: Ints
+    blocks: NDArray[np.int32]
+    keys: Bytes
+    symbols: Bytes
+    extras: NDArray[np.uint16]
 
     @classmethod
-    def of(cls, steps: Ints, rest: NDArray[np.int32], dc_keys: Ints, ac_keys: Ints) -> "Tokens":
+    def of(cls, steps: Ints, rest: Signed, dc_keys: Ints, ac_keys: Ints) -> "Tokens":
         """Turn blocks to tokens.
 
         Args:
@@ -132,18 +136,15 @@ class Tokens:
         symbols.append(np.full(len(open_end), _END_OF_BLOCK))
         extras = [_extra(steps), zero_runs * 0, _extra(value), open_end * 0]
         order = np.lexsort((np.concatenate(places), np.concatenate(blocks)))
-        parts = (np.concatenate(part)[order] for part in (blocks, keys, symbols, extras))
-        return cls(*parts)
+        told = (
+            np.concatenate(part)[order].astype(kind)
+            for part, kind in zip((blocks, keys, symbols, extras), _KINDS, strict=True)
+        )
+        return cls(*told)
 
-    def with_codes(self, tables: dict[int, HuffmanTable]) -> dict[int, HuffmanTable] | None:
-        """Give the tables, extended by the symbols that are missing; None without room for them."""
-        extended = dict(tables)
-        for key, table in tables.items():
-            longer = table.with_symbols(self.symbols[self.keys == key].tolist())
-            if longer is None:
-                return None
-            extended[key] = longer
-        return extended
+    def symbols_of(self, key: int) -> set[int]:
+        """Give the symbols that a table is to have a code for."""
+        return set(np.flatnonzero(np.bincount(self.symbols[self.keys == key])).tolist())
 
     def bits(self, tables: dict[int, HuffmanTable]) -> tuple[Bytes, Ints]:
         """Write all: the bits, each 0 or 1, and how many there are up to the end of each block."""
@@ -151,13 +152,26 @@ class Tokens:
         for key, table in tables.items():
             mine = self.keys == key
             codes[mine], lengths[mine] = (part[self.symbols[mine]] for part in table.codes)
-        size = self.symbols & 15
+        size = self.symbols.astype(np.int64) & 15
         value, lengths = codes << size | self.extras, lengths + size
         starts = range(0, max(len(value), 1), _TOKENS_AT_ONCE)
         some = [slice(start, start + _TOKENS_AT_ONCE) for start in starts]
         bits = np.concatenate([_spread(value[part], lengths[part]) for part in some])
         last = np.flatnonzero(np.diff(self.blocks, append=-1) != 0)
         return bits, np.cumsum(lengths)[last]
+
+
+def with_codes(
+    tables: dict[int, HuffmanTable], tokens: Sequence[Tokens]
+) -> dict[int, HuffmanTable] | None:
+    """Give tables, extended by the symbols that are missing; None without room for them."""
+    extended = dict(tables)
+    for key, table in tables.items():
+        longer = table.with_symbols(set().union(*(some.symbols_of(key) for some in tokens)))
+        if longer is None:
+            return None
+        extended[key] = longer
+    return extended
 
 
 def _spread(values: Ints, lengths: Ints) -> Bytes:

@@ -13,16 +13,19 @@ from swapfill.jpeg_huffman import (
     Bytes,
     HuffmanTable,
     Ints,
+    Signed,
     Tokens,
     read_tables,
     running_total,
     table_bytes,
+    with_codes,
 )
 from swapfill.jpeg_scan import Intervals, block_bounds, coefficients, intervals_of
 
 _START_OF_SCAN, _HUFFMAN, _QUANTISATION, _RESTART = 0xDA, 0xC4, 0xDB, 0xDD
 _FRAMES = set(range(0xC0, 0xD0)) - {_HUFFMAN, 0xC8, 0xCC}
 _BITS_AT_ONCE = 1 << 22  # of the scan, copied to the new one
+_UNITS_AT_ONCE = 1 << 12  # made tokens, which take much memory on the way
 _SEQUENTIAL = (0xC0, 0xC1)  # by Huffman codes; the rest is progressive, arithmetic or lossless
 
 
@@ -180,7 +183,7 @@ class BlockStream:
                 decoded[row, place] = value
         return decoded
 
-    def with_blocks(self, numbers: Ints, dc: Ints, rest: NDArray[np.int32]) -> bytes | None:
+    def with_blocks(self, numbers: Ints, dc: Ints, rest: Signed) -> bytes | None:
         """Write the file with other blocks; the bits of the rest are copied.
 
         Args:
@@ -198,18 +201,25 @@ class BlockStream:
         units = np.union1d(touched, touched + 1)  # of those behind, the first steps are others now
         units = units[units < self.units[0] * self.units[1]]
         anew = (units[:, None] * len(self.pattern) + np.arange(len(self.pattern))).reshape(-1)
-        content = np.zeros((len(anew), 64), np.int32)
+        content = np.zeros((len(anew), 64), np.int16)
         given = np.isin(anew, numbers)
         content[given], content[~given] = rest, self.rest(anew[~given])
         keys = np.array([(part.dc_key, part.ac_key) for part in self.components])
         keys = keys[np.resize(self.pattern, len(anew))]
-        tokens = Tokens.of(steps[anew], content, keys[:, 0], keys[:, 1])
-        tables = tokens.with_codes(self.tables)
+        starts = range(0, len(anew), _UNITS_AT_ONCE * len(self.pattern))
+        parts = [slice(start, start + starts.step) for start in starts]
+        tokens = [Tokens.of(steps[anew[part]], content[part], *keys[part].T) for part in parts]
+        tables = with_codes(self.tables, tokens)
         if tables is None:
             return None
-        bits, ends = tokens.bits(tables)
-        ends = ends[len(self.pattern) - 1 :: len(self.pattern)]
-        return self._head(tables) + self._scan(units, np.split(bits, ends[:-1]))
+        return self._head(tables) + self._scan(units, self._pieces(tokens, tables))
+
+    def _pieces(self, tokens: list[Tokens], tables: dict[int, HuffmanTable]) -> Iterator[Bytes]:
+        """Give the bits of each unit in turn."""
+        for some in tokens:
+            bits, ends = some.bits(tables)
+            ends = ends[len(self.pattern) - 1 :: len(self.pattern)]
+            yield from np.split(bits, ends[:-1])
 
     def _each_component(self, values: Ints, change: Callable[[Ints, Ints], Ints]) -> Ints:
         """Do `change` to the values of each component by itself, afresh after a restart."""
@@ -239,7 +249,7 @@ class BlockStream:
             bits = np.unpackbits(content[first // 8 : -(-last // 8)])
             packer.add(bits[first % 8 :][: last - first])
 
-    def _scan(self, units: Ints, pieces: list[Bytes]) -> bytes:
+    def _scan(self, units: Ints, pieces: Iterator[Bytes]) -> bytes:
         """Put the bits of `units` in the place of those that were there, up to the end."""
         intervals = list(self.intervals.raw)
         which = units // self.per_interval
@@ -247,10 +257,10 @@ class BlockStream:
             mine = slice(*np.searchsorted(which, [number, number + 1]).tolist())
             last = min((number + 1) * self.per_interval, self.units[0] * self.units[1])
             packer, place = _Packer(), int(self.intervals.bounds[number, 0])
-            for unit, piece in zip(units[mine].tolist(), pieces[mine], strict=True):
+            for unit in units[mine].tolist():
                 block = unit * len(self.pattern)
                 self._copy(packer, place, int(self.bounds[block, 0]))
-                packer.add(piece)
+                packer.add(next(pieces))
                 place = int(self.bounds[block + len(self.pattern) - 1, 1])
             self._copy(packer, place, int(self.bounds[last * len(self.pattern) - 1, 1]))
             intervals[number] = packer.end().replace(b"\xff", b"\xff\0")
