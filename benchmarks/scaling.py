@@ -24,6 +24,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from swapfill.benching.scaling import exponent
 from swapfill.bundle import packaged
 from swapfill.inpainter import Inpainter
 from swapfill.planning import batches, plan_windows
@@ -49,6 +50,7 @@ FILES: dict[str, tuple[str, dict[str, Any] | None]] = {
 }
 FOLDER = 24  # pictures of 512 x 512
 Report = dict[str, float]
+Rows = Iterator[tuple[str, Report, float | None]]  # name, figures, pixels of what grows, if it does
 
 
 def draw(path: Path, side: int, tiff: dict[str, Any] | None = None) -> Path:
@@ -129,61 +131,70 @@ def in_child(*arguments: object) -> Report:
     return found
 
 
-def show(title: str, rows: Iterator[tuple[str, Report]]) -> None:
-    """Print a table in Markdown, row by row."""
+def show(title: str, rows: Rows) -> None:
+    """Print a table in Markdown, row by row; in its last line exponents, where sizes are given."""
     print(f"\n### {title}\n", flush=True)
-    for number, (name, row) in enumerate(rows):
+    sized: list[tuple[float, Report]] = []
+    for number, (name, row, pixels) in enumerate(rows):
         if number == 0:
             print(f"| | {' | '.join(row)} |\n|---|{'--:|' * len(row)}")
         print(f"| {name} | {' | '.join(f'{value:g}' for value in row.values())} |", flush=True)
+        sized += [(pixels, row)] if pixels else []
+    if len(sized) > 1:
+        fitted = [exponent((pixels, row[cost]) for pixels, row in sized) for cost in sized[0][1]]
+        told = ("" if one is None else f"{one:.2f}" for one in fitted)
+        print(f"| exponent, of the pixels | {' | '.join(told)} |", flush=True)
 
 
-def holes(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
+def holes(folder: Path, asked: Namespace) -> Rows:
     """Measure holes of growing sides."""
     for hole in (side for side in HOLES if asked.least <= side <= asked.most):
         side = min(3 * hole, 12_000)
         photo = draw(folder / f"{side}.jpg", side)
-        yield f"{hole} px", in_child(photo, draw_mask(folder / "mask.png", side, hole))
+        mask = draw_mask(folder / "mask.png", side, hole)
+        yield f"{hole} px", in_child(photo, mask), hole**2
 
 
-def pictures(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
+def pictures(folder: Path, asked: Namespace) -> Rows:
     """Measure one hole in growing pictures."""
     for million, hole in PICTURES:
         side = round((million * 1e6) ** 0.5)
         photo = draw(folder / f"{side}.jpg", side)
         mask = draw_mask(folder / "mask.png", side, hole)
-        yield f"{million} MP, {hole} px", in_child(photo, mask)
+        grows = million if hole == PICTURES[0][1] else None
+        yield f"{million} MP, {hole} px", in_child(photo, mask), grows
 
 
-def files(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
+def files(folder: Path, asked: Namespace) -> Rows:
     """Measure one hole of 512 px in 100 megapixels of each kind, and the same hole alone."""
     mask = draw_mask(folder / "mask.png", 1536, 512)
     if not asked.kind:
-        yield "JPEG of 2.4 MP", in_child(draw(folder / "alone.jpg", 1536), mask)
+        yield "JPEG of 2.4 MP", in_child(draw(folder / "alone.jpg", 1536), mask), None
     mask = draw_mask(folder / "mask.png", 10_000, 512)
     for name in [asked.kind] if asked.kind else FILES:
         ending, tiff = FILES[name]
         photo = draw(folder / f"{name.replace(' ', '-')}{ending}", 10_000, tiff)
-        yield name, in_child(photo, mask)
+        yield name, in_child(photo, mask), None
 
 
-def matchings(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
+def matchings(folder: Path, asked: Namespace) -> Rows:
     """Measure carried matches beside the paper's exact search at every scale."""
     for hole in (side for side in (128, 256, 512) if side <= asked.most):
         photo = draw(folder / f"{3 * hole}.jpg", 3 * hole)
         mask = draw_mask(folder / "mask.png", 3 * hole, hole)
         for matching in ("coherent", "literal"):
-            yield f"{hole} px, {matching}", in_child(photo, mask, matching)
+            yield f"{hole} px, {matching}", in_child(photo, mask, matching), None
 
 
-def dust(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
+def dust(folder: Path, asked: Namespace) -> Rows:
     """Measure hundreds of small holes in one picture."""
     for count in (1, 100, 400):
         photo = draw(folder / "dust.jpg", 2000)
-        yield f"{count} holes", in_child(photo, draw_mask(folder / "mask.png", 2000, 9, count))
+        mask = draw_mask(folder / "mask.png", 2000, 9, count)
+        yield f"{count} holes", in_child(photo, mask), None
 
 
-def folders(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
+def folders(folder: Path, asked: Namespace) -> Rows:
     """Measure a folder's throughput in one process and in two, by the clock and the processor."""
     photos = folder / "photos"
     photos.mkdir()
@@ -205,6 +216,7 @@ def folders(folder: Path, asked: Namespace) -> Iterator[tuple[str, Report]]:
                 "processor s": round(worked, 1),
                 "cores": round(worked / seconds, 2),
             },
+            None,
         )
 
 
@@ -214,7 +226,7 @@ def _processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
-CASES: dict[str, tuple[str, Callable[[Path, Namespace], Iterator[tuple[str, Report]]]]] = {
+CASES: dict[str, tuple[str, Callable[[Path, Namespace], Rows]]] = {
     "holes": ("The hole's side", holes),
     "pictures": ("The picture's size", pictures),
     "files": ("A hole of 512 px in files of 100 MP", files),
