@@ -56,7 +56,7 @@ def agree(
         unit: the cells' unit features, [C, h, w]; w is `listed.width` + 2.
         bonus: in units of similarity.
         sweeps: how far an opinion travels, in queries.
-        look: [D, h, w], see `beside.look_of`; nothing unless there is a bonus.
+        look: [D, h, w], see `beside.look_of`.
 
     Returns:
         The index of each query's candidate in reading order, [N].
