@@ -257,7 +257,7 @@ def test_measured_weights_survive_a_break_bit_for_bit(
 
 def test_the_judge_of_the_centre_is_no_judge_of_features(encoder: str) -> None:
     base = config(encoder, discriminator={"kind": "centre"}).model_dump(mode="json")
-    with pytest.raises(ConfigError, match=r"discriminator.kind is 'centre', want 'patch' for fea"):
+    with pytest.raises(ConfigError, match=r"kind is 'centre', want 'patch' or 'projected' for fea"):
         TrainSettings.read({**base, "stage": "feature2image"}, "test")
 
 

@@ -139,7 +139,8 @@ class DiscriminatorConfig(Settings):
     """D_1 and D_2: five convolution blocks, 30x30 logits at 256."""
 
     # patch: the paper's. centre: Context Encoder's, of the half-size centre alone; only as D_1.
-    kind: Literal["patch", "centre"] = "patch"
+    # projected: of VGG-19's features of the picture; only as D_2.
+    kind: Literal["patch", "centre", "projected"] = "patch"
     width: Positive = 64
     norm: Literal["none", "batch", "spectral"] = "batch"
 

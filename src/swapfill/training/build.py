@@ -19,10 +19,11 @@ from swapfill.networks import (
     ImagePairDiscriminator,
     initialise,
 )
+from swapfill.projected import ProjectedDiscriminator
 from swapfill.random_holes import blob_hole, box_hole, centre_hole, free_form_hole, mixed_hole
 from swapfill.training import data
 from swapfill.training.encoder_stage import EncoderStage
-from swapfill.training.feature2image_stage import Feature2ImageStage
+from swapfill.training.feature2image_stage import Feature2ImageStage, Judge
 from swapfill.training.glcic_stage import GlcicStage
 from swapfill.training.image2feature_stage import Image2FeatureStage
 from swapfill.training.loop import Stage
@@ -124,16 +125,12 @@ def _image2feature(settings: TrainSettings, load: Load, device: str) -> Image2Fe
 def _feature2image(settings: TrainSettings, load: Load, device: str) -> Feature2ImageStage:
     network = build_feature2image(settings.feature2image)
     _fresh(network, settings, load, device)
-    judge: FeatureImageDiscriminator | ImagePairDiscriminator | None = None
+    judge: Judge | None = None
     if settings.loss.adversarial:
-        channels = settings.feature2image.in_channels
-        judge = (
-            ImagePairDiscriminator(settings.discriminator)
-            if settings.feature2image.guided
-            else FeatureImageDiscriminator(settings.discriminator, channels)
-        )
+        judge = _judge_of(settings)
         _fresh(judge, settings, load, device, salt=1)
-    vgg = _vgg(settings, load, device) if settings.loss.perceptual else None
+    looks = settings.loss.perceptual or isinstance(judge, ProjectedDiscriminator)
+    vgg = _vgg(settings, load, device) if looks else None
     encoder = _trained_encoder(settings, load, device)
     stage = Feature2ImageStage(network, encoder, judge, vgg, settings.optim, settings.loss)
     stage.tile, stage.tiles = settings.query.tile, settings.query.tiles
@@ -143,6 +140,15 @@ def _feature2image(settings: TrainSettings, load: Load, device: str) -> Feature2
         _frozen(guesser, device)
         stage.use_predictions(guesser, settings.query)
     return stage
+
+
+def _judge_of(settings: TrainSettings) -> Judge:
+    """Build the discriminator of Feature2Image."""
+    if settings.discriminator.kind == "projected":
+        return ProjectedDiscriminator(settings.discriminator)
+    if settings.feature2image.guided:
+        return ImagePairDiscriminator(settings.discriminator)
+    return FeatureImageDiscriminator(settings.discriminator, settings.feature2image.in_channels)
 
 
 def _glcic(settings: TrainSettings, load: Load, device: str) -> GlcicStage:

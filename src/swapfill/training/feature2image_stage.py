@@ -18,13 +18,15 @@ from swapfill.matching import apart, with_pixels
 from swapfill.networks import FeatureImageDiscriminator, ImagePairDiscriminator
 from swapfill.patch_swap import feature_hole, patch_swap
 from swapfill.pipeline import carry_pieces
+from swapfill.projected import LOOKED_AT, ProjectedDiscriminator
 from swapfill.training.balance import Balance
 from swapfill.training.data import Batch
 from swapfill.training.loop import Stage
 from swapfill.training.settings import LossSettings, OptimSettings, QuerySettings
 from swapfill.training.team import Team
 
-JUDGED = ("relu1_2", "relu2_2", "relu3_1")  # layers of the perceptual loss
+JUDGED = tuple(LOOKED_AT)  # layers of the perceptual loss
+Judge = FeatureImageDiscriminator | ImagePairDiscriminator | ProjectedDiscriminator
 _COARSE = 4  # the truth stands in for a guess at this fraction of its resolution
 
 
@@ -36,6 +38,17 @@ class Given(NamedTuple):
     guide: Guide
 
 
+class View(NamedTuple):
+    """What is judged of a picture: itself, [B, 3, S, S], and VGG-19's `JUDGED` layers of it."""
+
+    image: Tensor
+    layers: dict[str, Tensor]
+
+    def detached(self) -> "View":
+        """Give it without its history."""
+        return View(self.image.detach(), {n: layer.detach() for n, layer in self.layers.items()})
+
+
 class Feature2ImageStage(Stage):
     """G_2 against D_2; the encoder, and Image2Feature if predictions are asked for, are frozen."""
 
@@ -45,7 +58,7 @@ class Feature2ImageStage(Stage):
         self,
         network: Translator,
         encoder: VGG19 | CompactEncoder,
-        judge: FeatureImageDiscriminator | ImagePairDiscriminator | None,
+        judge: Judge | None,
         vgg: VGG19 | None,
         optim: OptimSettings,
         weights: LossSettings,
@@ -58,6 +71,7 @@ class Feature2ImageStage(Stage):
         self.guesser: Guesser | None = None
         self.engine: TorchEngine | None = None  # that asks as inference does
         self.tile, self.tiles = 0, 1
+        self.projected = isinstance(judge, ProjectedDiscriminator)
         if judge is not None and weights.adversarial:
             self.set_judge(judge)
 
@@ -83,14 +97,17 @@ class Feature2ImageStage(Stage):
                 rng = np.random.default_rng([self.optim.seed, self.step])
                 given = cut(given, self.tile, self.tiles, rng)
             image = self.network(given.features, given.guide).float()
-            terms = self._terms(given, image)
+            made = self._view(self._composite(given, image))
+            with torch.no_grad():
+                real = self._view(given.truth)
+            terms = self._terms(given, image, made, real)
             if self.judge is not None:
-                logits = self._judged(self.judge, given, image)
+                logits = self._judged(self.judge, given, made)
                 terms["adversarial"] = losses.FOR_GENERATOR[self.weights.kind](*logits)
         total = self.balance.total(terms, self.step)
         self.descend(total)
         if self.judge is not None:
-            terms |= self._judge_half(given, image.detach(), half)
+            terms |= self._judge_half(given, made.detached(), real, half)
         return {name: term.detach() for name, term in terms.items()}
 
     @torch.no_grad()
@@ -163,34 +180,40 @@ class Feature2ImageStage(Stage):
         first = side if draw < self.query.direct else max(COARSEST, side // 2)
         return (first, side) if first < side else (side,)
 
-    def _terms(self, given: Given, image: Tensor) -> dict[str, Tensor]:
+    def _composite(self, given: Given, image: Tensor) -> Tensor:
+        """Give what is judged: of a guided network, what is kept of it in the end."""
+        if not self.config.guided:
+            return image
+        return torch.where(given.guide.hole, image, given.truth)
+
+    def _view(self, image: Tensor) -> View:
+        if self.vgg is None or not (self.weights.perceptual or self.projected):
+            return View(image, {})
+        return View(image, self.vgg.layers(image, JUDGED))
+
+    def _terms(self, given: Given, image: Tensor, made: View, real: View) -> dict[str, Tensor]:
         truth, hole = given.truth, given.guide.hole
         weight = 1 + (self.weights.hole_weight - 1) * hole.float()
         terms = {"image": losses.IMAGE[self.weights.distance](image, truth, weight)}
         if self.vgg is not None and self.weights.perceptual:
-            where = torch.ones_like(hole)
-            if self.config.guided:  # what is judged in the end: the composite, in its hole
-                image, where = torch.where(hole, image, truth), hole
-            with torch.no_grad():
-                wanted = self.vgg.layers(truth, JUDGED)
-            found = self.vgg.layers(image, JUDGED)
-            terms["perceptual"] = losses.feature_distance(found, wanted, where)
+            where = hole if self.config.guided else torch.ones_like(hole)
+            terms["perceptual"] = losses.feature_distance(made.layers, real.layers, where)
         return terms
 
-    def _judged(
-        self, judge: nn.Module, given: Given, image: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
+    def _judged(self, judge: nn.Module, given: Given, view: View) -> tuple[Tensor, Tensor | None]:
         """Give a judge's logits of a picture, and the weights of its patches.
 
         D_2 sees features and picture. Where the network is guided, D_1's pair takes its place (the
         pieces are no longer the whole input, and a judge that knows them finds out by whether they
-        were followed), and only patches that see the hole count.
+        were followed), and only patches that see the hole count. The projected one sees VGG's
+        features of the picture alone.
         """
-        beside, hole = self._beside(given), given.guide.hole
+        logits = judge(view.layers) if self.projected else judge(self._beside(given), view.image)
+        logits = logits.float()
         if not self.config.guided:
-            return judge(beside, image).float(), None
-        logits = judge(beside, torch.where(hole, image, given.truth)).float()
-        return logits, F.adaptive_avg_pool2d(hole.float(), (logits.shape[2], logits.shape[3]))
+            return logits, None
+        cover = F.adaptive_avg_pool2d(given.guide.hole.float(), (logits.shape[2], logits.shape[3]))
+        return logits, cover.expand_as(logits)
 
     def _beside(self, given: Given) -> Tensor:
         """Give what a judge sees beside the picture."""
@@ -198,19 +221,25 @@ class Feature2ImageStage(Stage):
             return given.features
         return torch.where(given.guide.hole, 0.0, given.truth)
 
-    def _judge_half(self, given: Given, fake: Tensor, half: bool) -> dict[str, Tensor]:
+    def _judge_half(self, given: Given, made: View, real: View, half: bool) -> dict[str, Tensor]:
         assert self.judge is not None
-        with torch.autocast(fake.device.type, torch.bfloat16, enabled=half):
-            real, weight = self._judged(self.judge, given, given.truth)
-            made, _ = self._judged(self.judge, given, fake)
-        loss = losses.FOR_DISCRIMINATOR[self.weights.kind](real, made, weight)
+        with torch.autocast(given.truth.device.type, torch.bfloat16, enabled=half):
+            genuine, weight = self._judged(self.judge, given, real)
+            fake, _ = self._judged(self.judge, given, made)
+        loss = losses.FOR_DISCRIMINATOR[self.weights.kind](genuine, fake, weight)
         terms, penalised = {"discriminator": loss}, self.weights.penalty_at(self.step)
         if penalised:
-            penalty = losses.gradient_penalty(self.judge, self._beside(given), given.truth)
+            penalty = losses.gradient_penalty(self._logits, self._beside(given), given.truth)
             terms["penalty"] = penalty
             loss = loss + penalised * penalty
         self.descend_judge(loss)
         return terms
+
+    def _logits(self, beside: Tensor, image: Tensor) -> Tensor:
+        """Give the judge's logits of a picture, from its pixels on."""
+        assert self.judge is not None
+        seen = (self._view(image).layers,) if self.projected else (beside, image)
+        return self.judge(*seen)  # type: ignore[no-any-return]
 
     def _parts(self) -> dict[str, Any]:
         measured = {"balance": self.balance} if self.weights.ratio.asked else {}

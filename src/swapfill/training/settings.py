@@ -208,7 +208,13 @@ class TrainSettings(Settings):
         if self.stage == "image2feature" and self.image2feature.kind == "context_encoder":
             self._check_context_encoder()
         if self.stage == "feature2image" and self.discriminator.kind == "centre":
-            raise ValueError("discriminator.kind is 'centre', want 'patch' for feature2image")
+            raise ValueError(
+                "discriminator.kind is 'centre', want 'patch' or 'projected' for feature2image"
+            )
+        if self.stage == "image2feature" and self.discriminator.kind == "projected":
+            raise ValueError(
+                "discriminator.kind is 'projected', want 'patch' or 'centre' for image2feature"
+            )
         if self.stage == "glcic":
             self._check_glcic()
         if self.validation.patience and not self.data.validation:
