@@ -1,20 +1,23 @@
 """The engine on ONNX Runtime and NumPy: no PyTorch, the same picture."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from swapfill.allocation import give_back
 from swapfill.bundle import SHARED, Bundle, BundleConfig
 from swapfill.config import COARSEST, FillSettings
 from swapfill.engines import numpy_images as images
+from swapfill.engines.blas_threads import one_thread
 from swapfill.engines.interface import Part, Places, Query, Swapped
 from swapfill.engines.numpy_beside import Beside, beside, look_of
 from swapfill.engines.numpy_matching import carried_match, coherent_match
 from swapfill.engines.numpy_swap import Bools, Copies, Match, cells_of, match, pixels_of
 from swapfill.engines.onnx_calibration import ranges_of
-from swapfill.engines.onnx_networks import graphs_of, part_of
+from swapfill.engines.onnx_networks import graph_of, part_of
 from swapfill.engines.onnx_runtime import Session, choose_provider, open_session
 from swapfill.errors import BundleError, DeviceError
 
@@ -58,11 +61,17 @@ class OnnxEngine:
         in_bytes = precision == "int8"
         if in_bytes and provider.kind != "cpu":
             raise DeviceError(f"precision int8 is for the device cpu, found {provider.device}")
-        graphs = graphs_of(bundle.config, bundle, ranges_of(bundle, provider) if in_bytes else None)
-        sessions = {
-            part: open_session(graph.to_bytes(), bundle.folder, provider)
-            for part, graph in graphs.items()
-        }
+        numbers = ranges_of(bundle, provider) if in_bytes else None
+
+        def opened(part: str) -> Session:
+            graph = graph_of(part, bundle.config, bundle, numbers)
+            return open_session(graph.to_bytes(), bundle.folder, provider)
+
+        parts = bundle.parts()
+        # At once, on as many cores; on a GPU in turn, for none was at hand to try it.
+        with ThreadPoolExecutor(len(parts) if provider.kind == "cpu" else 1) as crew:
+            sessions = dict(zip(parts, crew.map(opened, parts), strict=True))
+        give_back()
         return cls(sessions, bundle.config, "int8" if in_bytes else "fp32")
 
     def put(
@@ -76,6 +85,7 @@ class OnnxEngine:
         """Give an image back as [B, S, S, 3], float32 in [0, 1]."""
         return np.ascontiguousarray(np.moveaxis(image, 1, 3))
 
+    @one_thread
     def resize(self, image: Array, side: int) -> Array:
         """Resample an image: area average down, bicubic up."""
         return images.resize(image, side)
@@ -88,6 +98,7 @@ class OnnxEngine:
         """Take `inside` in the hole and `outside` elsewhere."""
         return np.where(hole, inside, outside)
 
+    @one_thread
     def infer(self, incomplete: Array, hole: Array) -> tuple[Array, Array | None]:
         """G_1: give the guess, known pixels as they were, and the expected features."""
         side = self._guesser.side_for(incomplete.shape[2])
@@ -102,6 +113,7 @@ class OnnxEngine:
         """vgg: give the features, [B, C, S/stride, S/stride]."""
         return self._sessions["encoder"].run(image=image)[0]
 
+    @one_thread
     def swap(self, query: Query[Array], settings: FillSettings) -> Swapped[Array]:
         """Patch-swap: copy the most similar known pieces into the hole."""
         side = query.features.shape[2]
@@ -155,6 +167,7 @@ class OnnxEngine:
         guide = {"pixels": swapped.pixels, "guess": guess, "hole": hole}
         return network.run(features=swapped.features, **guide)[0]
 
+    @one_thread
     def align_tone(self, filled: Array, reference: Array, sigma: float) -> Array:
         """Give `filled` the tone of `reference`: its content coarser than `sigma` pixels of 128."""
         return images.toned(filled, reference, sigma, min(COARSEST, filled.shape[2]))
