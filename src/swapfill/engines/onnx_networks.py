@@ -1,7 +1,6 @@
 """The graphs of a whole bundle."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from swapfill.bundle import SHARED, Bundle, BundleConfig
 from swapfill.engines.onnx_encoders import encoder
@@ -28,18 +27,22 @@ def graphs_of(
     Raises:
         BundleError: a weights file is missing or damaged, or does not fit its network.
     """
+    parts = ("encoder", "image2feature", *(part_of(side) for side in config.feature2image))
+    return {part: graph_of(part, config, bundle, numbers) for part in parts}
 
-    def weights(part: str) -> Path | None:
-        return None if bundle is None else bundle.weights(part)
 
-    def counts(part: str) -> Numbers:
-        return FLOATS if numbers is None else numbers.get(part, FLOATS)
-
-    graphs = {
-        "encoder": encoder(config.encoder, weights("encoder"), counts("encoder")),
-        "image2feature": image2feature(config.image2feature, weights("image2feature")),
-    }
-    for side, translator in config.feature2image.items():
-        part = part_of(side)
-        graphs[part] = feature2image(translator, weights(part), counts(part))
-    return graphs
+def graph_of(
+    part: str,
+    config: BundleConfig,
+    bundle: Bundle | None = None,
+    numbers: Mapping[str, Numbers] | None = None,
+) -> Graph:
+    """Build the graph of one network, as `graphs_of` does."""
+    weights = None if bundle is None else bundle.weights(part)
+    counts = FLOATS if numbers is None else numbers.get(part, FLOATS)
+    if part == "encoder":
+        return encoder(config.encoder, weights, counts)
+    if part == "image2feature":
+        return image2feature(config.image2feature, weights)
+    translators = {part_of(side): one for side, one in config.feature2image.items()}
+    return feature2image(translators[part], weights, counts)
