@@ -6,11 +6,15 @@
 import math
 from typing import Literal
 
+import numpy as np
+
 from swapfill.config import Norm, Upsampling
 from swapfill.engines.onnx_convolutions import convolve
 from swapfill.engines.onnx_graph import Graph
 
 _GROUPS = 8
+# How three rows (or columns) of a kernel become two: the two that fall together are summed.
+_IN_TWO = (np.array([[1.0, 0, 0], [0, 1, 1]]), np.array([[1.0, 1, 0], [0, 0, 1]]))
 _EPSILON = 1e-5  # of every normalisation, torch's default
 Padding = Literal["zero", "reflect"]
 
@@ -59,27 +63,19 @@ def doubled_conv(graph: Graph, x: str, at: str, c_in: int, c_out: int) -> str:
     """
     weight = graph.weight(f"{at}.weight", c_out, c_in, 3, 3)
     bias = graph.weight(f"{at}.bias", c_out)
+    flat = graph.op("Reshape", weight, graph.constant([c_out * c_in, 9]))
     quarters = []
     for down in (0, 1):
-        rows = _in_two(graph, weight, 2, down)
+        rows = graph.op("MatMul", flat, graph.constant(np.kron(_IN_TWO[down], np.eye(3)).T))
         for right in (0, 1):
-            kernel = (_in_two(graph, rows, 3, right), bias)
+            summed = graph.op("MatMul", rows, graph.constant(np.kron(np.eye(2), _IN_TWO[right]).T))
+            summed = graph.op("Reshape", summed, graph.constant([c_out, c_in, 2, 2]))
             pads, name = [1 - down, 1 - right, down, right], f"{at}.{down}{right}"
-            quarters.append(convolve(graph, x, kernel, name, pads=pads, kernel_shape=[2, 2]))
+            quarters.append(
+                convolve(graph, x, (summed, bias), name, pads=pads, kernel_shape=[2, 2])
+            )
     # [4 C, h, w], the place in the 2 x 2 pixels slowest: as DepthToSpace's mode DCR wants it.
     return graph.op("DepthToSpace", graph.op("Concat", *quarters, axis=1), blocksize=2, mode="DCR")
-
-
-def _in_two(graph: Graph, weight: str, axis: int, second: int) -> str:
-    """Turn a kernel's three rows (or columns) into two: the two that fall together are summed."""
-    first, middle, last = (
-        graph.op("Slice", weight, *(graph.constant([n]) for n in (i, i + 1, axis)))
-        for i in range(3)
-    )
-    pair = (
-        (graph.op("Add", first, middle), last) if second else (first, graph.op("Add", middle, last))
-    )
-    return graph.op("Concat", *pair, axis=axis)
 
 
 def norm(graph: Graph, x: str, at: str, kind: Norm, channels: int, size: int) -> str:
