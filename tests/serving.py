@@ -16,6 +16,8 @@ from starlette.testclient import TestClient
 from swapfill import pipeline
 from swapfill.bundle import Bundle
 from swapfill.config import FillSettings
+from swapfill.engines import load_engine
+from swapfill.engines.interface import Engine
 from swapfill.errors import ImageError, MaskError
 from swapfill.images import Photograph, read_hole
 from swapfill.inpainter import FillWindows, Inpainter
@@ -31,7 +33,12 @@ def devices_of(folder: Path, fill_windows: FillWindows = pipeline.fill_windows) 
     """Load the tiny bundle as the model `tiny`; what fills its windows may be another."""
     painter = Inpainter.load(folder, device="cpu", precision="fp32")
     mine = Inpainter(painter.engine, painter.settings, fill_windows=fill_windows)
-    return Devices([Device({"tiny": mine})], {"tiny": Bundle.open(folder)})
+    bundle = Bundle.open(folder)
+
+    def load_stylist(model: str) -> Engine[Any]:
+        return load_engine("torch", bundle, "cpu", "fp32")
+
+    return Devices([Device({"tiny": mine}, load_stylist)], {"tiny": bundle})
 
 
 @contextmanager

@@ -182,7 +182,7 @@ def test_json_says_what_was_done(
         "hole_pixels": 480,
         "windows": 1,
         "model": str(tiny_bundle),
-        "engine": "torch",
+        "engine": "onnx",
         "device": "cpu",
         "precision": "fp32",
     }

@@ -21,7 +21,7 @@ def test_a_clip_is_filled_and_told_as_json(
     assert main(asked) == 0
     said = capsys.readouterr()
     report = json.loads(said.out)
-    assert (report["frames"], report["lost"], report["engine"]) == (3, 1, "torch")
+    assert (report["frames"], report["lost"], report["engine"]) == (3, 1, "onnx")
     assert "frame 1 at 0.040 s cannot be decoded" in said.err
     assert said.err.splitlines()[-1].endswith("1 of 3 frames could not be decoded")
 

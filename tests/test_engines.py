@@ -8,7 +8,7 @@ import torch
 
 from swapfill.bundle import Bundle
 from swapfill.encoder import VGG19, CompactEncoder
-from swapfill.engines import ENGINES, chosen_engine, load_engine
+from swapfill.engines import ENGINES, chosen_engine, load_engine, torch_can
 from swapfill.engines.torch_engine import TorchEngine, choose_precision
 from swapfill.errors import BundleError, DeviceError
 
@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def engine(tiny_bundle: Path) -> TorchEngine:
-    engine = load_engine("auto", Bundle.open(tiny_bundle), device="cpu", precision="fp32")
+    engine = load_engine("torch", Bundle.open(tiny_bundle), device="cpu", precision="fp32")
     assert isinstance(engine, TorchEngine)
     return engine
 
@@ -30,25 +30,49 @@ def test_an_unknown_engine_is_refused_with_the_choices(tiny_bundle: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("device", "precision", "there", "engine"),
+    ("device", "precision", "torch", "engine"),
     [
-        ("auto", "auto", True, "torch"),
-        ("auto", "auto", False, "onnx"),
-        ("cpu", "bf16", False, "torch"),  # to be told what to install
-        ("cpu", "int8", True, "onnx"),
-        ("mps", "auto", False, "torch"),
-        ("cuda:1", "fp32", True, "torch"),
-        ("cuda", "auto", False, "onnx"),
-        ("openvino", "auto", True, "onnx"),
-        ("directml:1", "auto", True, "onnx"),
-        ("coreml", "auto", True, "onnx"),
+        ("auto", "auto", "accelerates", "torch"),
+        ("auto", "auto", "on the CPU", "onnx"),
+        ("auto", "fp32", "on the CPU", "onnx"),
+        ("auto", "auto", "absent", "onnx"),
+        ("cpu", "auto", "accelerates", "onnx"),
+        ("cpu", "bf16", "on the CPU", "torch"),
+        ("cpu", "bf16", "absent", "torch"),  # to be told what to install
+        ("cpu", "int8", "accelerates", "onnx"),
+        ("mps", "auto", "absent", "torch"),
+        ("cuda:1", "fp32", "on the CPU", "torch"),  # to be told that it is not here
+        ("cuda", "auto", "absent", "onnx"),
+        ("tpu", "auto", "on the CPU", "torch"),
+        ("openvino", "auto", "accelerates", "onnx"),
+        ("directml:1", "auto", "accelerates", "onnx"),
+        ("coreml", "auto", "accelerates", "onnx"),
     ],
 )
-def test_auto_is_what_the_device_asks_for_or_what_is_installed(
-    device: str, precision: str, there: bool, engine: str, monkeypatch: pytest.MonkeyPatch
+def test_auto_is_what_the_device_asks_for_or_what_is_fast_here(
+    device: str, precision: str, torch: str, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = None if torch == "absent" else "torch"
+    monkeypatch.setattr("swapfill.engines.find_spec", lambda name: found)
+    monkeypatch.setattr("swapfill.engines.torch_accelerates", lambda: torch == "accelerates")
+    assert chosen_engine(device, precision) == engine
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "there", "can"),
+    [
+        ("auto", "auto", True, True),
+        ("auto", "auto", False, False),
+        ("cpu", "bf16", True, True),
+        ("cpu", "int8", True, False),
+        ("openvino", "auto", True, False),
+    ],
+)
+def test_torch_can_what_it_has(
+    device: str, precision: str, there: bool, can: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("swapfill.engines.find_spec", lambda name: name if there else None)
-    assert chosen_engine(device, precision) == engine
+    assert torch_can(device, precision) == can
 
 
 def test_both_engines_have_the_names_they_are_asked_by(tiny_bundle: Path) -> None:

@@ -19,7 +19,7 @@ def window(side: int) -> tuple[Floats, Hole]:
 
 
 def test_a_guess_is_the_engines_at_128_and_can_be_derived_from(tiny_bundle: Path) -> None:
-    engine = load_engine("auto", Bundle.open(tiny_bundle), "cpu", "fp32")
+    engine = load_engine("torch", Bundle.open(tiny_bundle), "cpu", "fp32")
     picture, hole = window(256)
     found = small_guess(engine, picture, hole)
     known, missing = engine.put(picture, hole)

@@ -156,7 +156,7 @@ def test_relu4_1_is_compared_where_the_weights_have_it(thin: None) -> None:
 
 
 def test_windows_are_filled_scale_by_scale_and_pasted(tiny_bundle: Path, thin: None) -> None:
-    engine = load_engine("auto", Bundle.open(tiny_bundle), "cpu", "fp32")
+    engine = load_engine("torch", Bundle.open(tiny_bundle), "cpu", "fp32")
     image, hole = picture(128)
     known = torch.where(hole, 0.0, image).permute(0, 2, 3, 1).numpy()
     holes = hole[:, 0].numpy()
@@ -178,7 +178,7 @@ def test_windows_are_filled_scale_by_scale_and_pasted(tiny_bundle: Path, thin: N
 def test_a_window_below_the_smallest_scale_is_filled_at_its_own(
     tiny_bundle: Path, thin: None
 ) -> None:
-    engine = load_engine("auto", Bundle.open(tiny_bundle), "cpu", "fp32")
+    engine = load_engine("torch", Bundle.open(tiny_bundle), "cpu", "fp32")
     image, hole = picture(128)
     known = torch.where(hole, 0.0, image).permute(0, 2, 3, 1).numpy()
     holes = hole[:, 0].numpy()

@@ -86,7 +86,7 @@ class Inpainter:
 
         Args:
             model: the name of a packaged bundle, or the folder of one.
-            engine: `torch`, `onnx`, or `auto`: torch where it is installed.
+            engine: `torch`, `onnx`, or `auto`: torch where it has an accelerator, otherwise onnx.
             device: `auto`, `cpu`, `cuda`, `cuda:1`; with torch `mps`; with onnx `directml`,
                 `coreml`, `openvino`.
             precision: `auto` or `fp32`; with torch `bf16`, with onnx `int8`.

@@ -6,16 +6,18 @@ pictures hand their windows to it. What a picture gets is bit for bit what it wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from swapfill.bundle import Bundle
+from swapfill.engines import load_engine, torch_can
 from swapfill.inpainter import Inpainter
 from swapfill.lots import Turns
 
 if TYPE_CHECKING:
+    from swapfill.engines.interface import Engine
     from swapfill.server.settings import ServeSettings
     from swapfill.style import Stylist
     from swapfill.style_settings import StyleSettings
@@ -30,9 +32,15 @@ class Device:
         busy: pictures at work here.
     """
 
-    def __init__(self, painters: dict[str, Inpainter]) -> None:
-        """Take a loaded model for each name."""
-        self._painters = painters
+    def __init__(
+        self,
+        painters: dict[str, Inpainter],
+        load_stylist: Callable[[str], Engine[Any]] | None = None,
+    ) -> None:
+        """Take a loaded model for each name; and what loads one for style, where those cannot."""
+        self._painters, self._load_stylist = painters, load_stylist
+        self._stylists: dict[str, Engine[Any]] = {}
+        self._lock = Lock()
         self.name: str = next(iter(painters.values())).engine.device
         self.turns = Turns()
         self.busy = 0
@@ -49,7 +57,23 @@ class Device:
         """
         from swapfill.style import Stylist
 
-        return Stylist(self._painters[model].engine, settings)
+        return Stylist(self._style_engine(model), settings)
+
+    @property
+    def has_style(self) -> bool:
+        """Tell whether every model can transfer style."""
+        own = all(painter.engine.name == "torch" for painter in self._painters.values())
+        return own or self._load_stylist is not None
+
+    def _style_engine(self, model: str) -> Engine[Any]:
+        """Give a model's engine, or one of its own for style, loaded when it is first asked for."""
+        engine = self._painters[model].engine
+        if engine.name == "torch" or self._load_stylist is None:
+            return engine
+        with self._lock:
+            if model not in self._stylists:
+                self._stylists[model] = self._load_stylist(model)
+            return self._stylists[model]
 
 
 class Devices:
@@ -67,19 +91,8 @@ class Devices:
             BundleError: there is no such model, or it is damaged.
             DeviceError: the engine, device or precision is not there.
         """
-        named = settings.named_models
-        devices = [
-            Device(
-                {
-                    name: Inpainter.load(
-                        model, engine=settings.engine, device=device, precision=settings.precision
-                    )
-                    for name, model in named.items()
-                }
-            )
-            for device in settings.devices
-        ]
-        return cls(devices, {name: Bundle.open(model) for name, model in named.items()})
+        bundles = {name: Bundle.open(model) for name, model in settings.named_models.items()}
+        return cls([_loaded(device, settings, bundles) for device in settings.devices], bundles)
 
     @property
     def names(self) -> list[str]:
@@ -102,7 +115,25 @@ class Devices:
             with self._lock:
                 device.busy -= 1
 
+    @property
+    def has_style(self) -> bool:
+        """Tell whether every model can transfer style on every device."""
+        return all(device.has_style for device in self._devices)
+
     def close(self) -> None:
         """End the devices' threads."""
         for device in self._devices:
             device.turns.close()
+
+
+def _loaded(name: str, settings: ServeSettings, bundles: dict[str, Bundle]) -> Device:
+    """Load every model on one device."""
+    asked = {"device": name, "precision": settings.precision}
+    painters = {
+        model: Inpainter.load(bundle.folder, engine=settings.engine, **asked)
+        for model, bundle in bundles.items()
+    }
+    # Style runs on torch alone: where the engine was left open, it has it beside the other.
+    if settings.engine == "auto" and torch_can(**asked):
+        return Device(painters, lambda model: load_engine("torch", bundles[model], **asked))
+    return Device(painters)

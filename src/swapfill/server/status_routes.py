@@ -100,5 +100,5 @@ def _models(service: Service) -> ModelsDocument:
         limits=LimitsDocument(
             upload_bytes=settings.upload_bytes, pixels=settings.pixels, styles=settings.styles
         ),
-        style=all(model.engine == "torch" for model in models),
+        style=workshop.devices.has_style,
     )

@@ -45,7 +45,8 @@ def _guesser(wanted: Wanted) -> "Engine[Any]":
 
     if wanted.model is not None:
         return context_encoder.load_engine_of(wanted)
-    return load_engine(wanted.engine, Bundle.open("default"), wanted.device, wanted.precision)
+    engine = "torch" if wanted.engine == "auto" else wanted.engine  # its guess is a tensor
+    return load_engine(engine, Bundle.open("default"), wanted.device, wanted.precision)
 
 
 NEURAL_PATCH = Method(
