@@ -143,6 +143,24 @@ def test_is_never_worse_than_each_for_itself_over_a_square(bonus: float, seed: i
         assert gained > 0
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_no_query_alone_would_choose_better(seed: int) -> None:
+    similarity = similarities(seed, (4, 4), (5, 5))
+    unit, look = some_alike(similarity, seed), looks(similarity, seed)
+    found = chosen_of(similarity, everyone(similarity), 0.4, 4, unit, look)
+    reached = value(similarity, found, 0.4, unit, look)
+    for y, x, other in itertools.product(range(4), range(4), range(25)):
+        tried = found.clone()
+        tried[y, x] = other
+        assert value(similarity, tried, 0.4, unit, look) < reached + coherence.STEP
+
+
+def test_of_what_is_as_good_but_for_rounding_the_first_is_chosen() -> None:
+    similarity = torch.full((3, 3, 4, 4), 0.25)
+    similarity += 1e-6 * similarities(0, (3, 3), (4, 4))
+    assert (chosen_of(similarity, everyone(similarity), 0.0, 4) == 0).all()
+
+
 def test_before_the_first_word_all_cells_look_the_same() -> None:
     """Squares that are part of messages may not count before the products that go with them."""
     similarity = similarities(0, (3, 3), (4, 4))

@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from swapfill import beside as of_beside
-from swapfill import coherence, matching
+from swapfill import coherence, matching, shortlists
 from swapfill import patch_swap as of_torch
 from swapfill.engines.numpy_beside import beside, look_of
-from swapfill.engines.numpy_matching import agree, carried_match, coherent_match, shortlist
+from swapfill.engines.numpy_matching import agree, carried_match, coherent_match
+from swapfill.engines.numpy_shortlists import shortlist
 from swapfill.engines.numpy_swap import Match, cells_of, pixels_of, touching
 
 
@@ -86,7 +87,7 @@ def test_how_cells_look_is_as_torch_sees_it_and_has_a_say(bonus: float) -> None:
 def test_lists_are_those_of_torch(count: int) -> None:
     missing, own, expected = hole(20, ragged=True), features(20), features(20, seed=1)
     found = shortlist(expected, missing, own, count)
-    wanted = matching.shortlist(theirs(expected), theirs(missing)[None], theirs(own), count)
+    wanted = shortlists.shortlist(theirs(expected), theirs(missing)[None], theirs(own), count)
     assert found.width == wanted.width == 18
     assert found.places.shape[1] == min(count, int((~touching(missing)).sum()))
     np.testing.assert_array_equal(found.query, wanted.query.numpy())
@@ -99,7 +100,7 @@ def test_lists_on_a_large_map_are_those_of_torch() -> None:
     missing[30:36, 5:75] = missing[10:70, 40:44] = missing[74:76, 5:9] = True
     own, expected = features(80), features(80, seed=1)
     found = shortlist(expected, missing, own, 20)
-    wanted = matching.shortlist(theirs(expected), theirs(missing)[None], theirs(own), 20)
+    wanted = shortlists.shortlist(theirs(expected), theirs(missing)[None], theirs(own), 20)
     np.testing.assert_array_equal(found.query, wanted.query.numpy())
     np.testing.assert_array_equal(found.places, wanted.places.numpy())
     np.testing.assert_allclose(found.similarity, wanted.similarity.numpy(), atol=1e-5)
@@ -107,7 +108,42 @@ def test_lists_on_a_large_map_are_those_of_torch() -> None:
     assert not touching(missing).flat[found.places].any()
     row, column = found.places // found.width, found.places % found.width
     away = np.maximum(abs(row - found.query[:, :1]), abs(column - found.query[:, 1:]))
-    assert away.max() < 32 + 24
+    assert away.max() < 16 + 24
+
+
+def repeated(side: int, period: int = 5) -> np.ndarray:
+    """Features of a tiled floor: each candidate is there many times."""
+    times, tile = -(-side // period), features(period)
+    return np.tile(tile / np.linalg.norm(tile, axis=0), (1, times, times))[:, :side, :side]
+
+
+def shaken(array: np.ndarray, seed: int) -> np.ndarray:
+    """As another engine may have computed it."""
+    noise = np.random.default_rng(seed).uniform(-1, 1, array.shape)
+    return (array * (1 + 3e-7 * noise)).astype(np.float32)
+
+
+def test_of_candidates_that_are_the_same_the_first_are_listed() -> None:
+    missing, own = hole(20, ragged=False), repeated(20)
+    found = shortlist(own, missing, own, 3)
+    known = ~touching(missing)
+    for (y, x), places in zip(found.query, found.places, strict=True):
+        same = np.zeros_like(known)
+        same[y % 5 :: 5, x % 5 :: 5] = True
+        np.testing.assert_array_equal(places, np.flatnonzero(same & known)[:3])
+
+
+@pytest.mark.parametrize("side", [20, 80])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_the_same_but_for_rounding_is_chosen_as_by_torch(side: int, seed: int) -> None:
+    missing, own = hole(side, ragged=True), repeated(side)
+    one, other = shaken(own, seed), shaken(own, seed + 100)
+    listed = shortlist(one, missing, one, 7)
+    theirs_listed = shortlists.shortlist(theirs(other), theirs(missing)[None], theirs(other), 7)
+    np.testing.assert_array_equal(listed.places, theirs_listed.places.numpy())
+    found = coherent_match(one, missing, None, 0.3)
+    wanted = matching.coherent_match(theirs(other), theirs(missing)[None], None, 0.3)
+    np.testing.assert_array_equal(found.candidate, wanted.candidate.numpy())
 
 
 def test_choices_are_those_of_torch() -> None:

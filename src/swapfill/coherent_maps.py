@@ -2,8 +2,8 @@
 
 On an accelerator a map takes thousands of small calls, and a wait for its answer at some dozens of
 them. Here sixteen maps take few more than one. The host waits where a comment says so, here and in
-`carried_maps`; once along each axis in `coherence.agree`, for which queries have a neighbour; twice
-in each `alignment.agreed`.
+`carried_maps`; twice along each axis in `coherence.agree`, for which queries have a neighbour, and
+where queries reconsider, for who does; twice in each `alignment.agreed`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,10 @@ from swapfill.beside import Beside
 from swapfill.carried_maps import align_maps, carry_maps, gathered
 from swapfill.coherence import Shortlist, agree
 from swapfill.fused_swap import paste_maps
-from swapfill.matching import LISTED, SWEEPS, cells_of
+from swapfill.matching import LISTED, SWEEPS
 from swapfill.neighbourhoods import neighbourhoods
 from swapfill.patch_swap import PATCH, Match, candidates
+from swapfill.shortlists import cells_of
 from swapfill.variation import preference
 
 _BLOCK = 1 << 25  # products that are held at once: 128 MB
@@ -192,7 +193,7 @@ class _Listed(NamedTuple):
 
 
 def _listed(asks: Tensor, unit: Tensor, maps: _Maps, gain: Tensor) -> _Listed:
-    """List candidates of all queries, as `matching.shortlist` does for one map.
+    """List candidates of all queries, as `shortlists.shortlist` does for one map.
 
     Maps with fewer candidates than are listed list some that are none, at the end of their scores.
     """
@@ -219,7 +220,7 @@ def _listed(asks: Tensor, unit: Tensor, maps: _Maps, gain: Tensor) -> _Listed:
 
 
 def _products(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
-    """Give what `patch_products.product_rows` gives, as many rows at once as fit into a block."""
+    """Give what `patch_products.flat_rows` gives, as many rows at once as fit into a block."""
     table, across = keys.flatten(1), part.shape[2]
     step = max(1, _BLOCK // (across * table.shape[1]) - PATCH + 1)
     for top in range(0, part.shape[1] - PATCH + 1, step):

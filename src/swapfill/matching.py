@@ -6,18 +6,13 @@ coherent   at the coarsest scale Image2Feature's *expected* features ask and nei
            agree (`coherence`); above it matches are carried up, so that the same pieces are copied.
 """
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from swapfill.alignment import align
 from swapfill.beside import Beside
-from swapfill.coherence import Shortlist, agree, carry, nearest
-from swapfill.masks import Box
-from swapfill.neighbourhoods import neighbourhoods
-from swapfill.patch_products import product_rows
+from swapfill.coherence import agree, carry, nearest
 from swapfill.patch_swap import (
     PATCH,
     Match,
@@ -25,10 +20,11 @@ from swapfill.patch_swap import (
     paste,
     touching,
 )
+from swapfill.shortlists import shortlist
 from swapfill.variation import preference
 
-LISTED = 32  # candidates of each query that `agree` chooses from; 64 and 128 choose as well
-SWEEPS = 8
+LISTED = 24  # candidates of each query that `agree` chooses from; 32 choose as well
+SWEEPS = 4  # and then queries reconsider: as good as twice as many without
 
 
 def coherent_match(
@@ -64,58 +60,6 @@ def coherent_match(
     score = listed.similarity[listed.places == index[:, None]]
     place = torch.stack([index // listed.width, index % listed.width], dim=1)
     return Match(listed.query, place, score)
-
-
-def shortlist(
-    asks: Tensor,
-    hole: Tensor,
-    unit: Tensor,
-    count: int,
-    preferred: NDArray[np.float32] | None = None,
-) -> Shortlist:
-    """List the `count` candidates that are nearest to each query of one map, exactly.
-
-    On maps of more than 64 cells a side those around the query: see `neighbourhoods`.
-
-    Args:
-        asks: what each cell asks for, [C, h, w]; known cells ask for themselves.
-        hole: r, [1, h, w], bool, with at least one cell.
-        unit: the cells' unit features, [C, h, w].
-        count: fewer where there are fewer.
-        preferred: what each candidate gains, [h - 2, w - 2], in cosine.
-
-    Raises:
-        NoKnownPatchError: there is no candidate.
-    """
-    valid, asked = candidates(hole), touching(hole)
-    count = min(count, int(valid.sum()))
-    gain = torch.zeros_like(valid, dtype=unit.dtype)
-    if preferred is not None:
-        gain += PATCH**2 * torch.from_numpy(preferred).to(gain)
-    gain.masked_fill_(~valid, -1e30)
-    width = valid.shape[1]
-    number = torch.cumsum(asked.flatten(), 0).view_as(asked) - 1  # of each query
-    indices = torch.empty(int(number[-1, -1]) + 1, count, dtype=torch.long, device=hole.device)
-    scores = unit.new_empty(indices.shape)
-    for box, near in neighbourhoods(asked.cpu().numpy(), valid.cpu().numpy(), count):
-        rows = product_rows(cells_of(asks, box), cells_of(unit, near))
-        here, its = asked[box.slices], number[box.slices]
-        for row, products in enumerate(rows):
-            best = (products[here[row]] + gain[near.slices]).flatten(1).topk(count)
-            index, order = best.indices.sort(dim=1)
-            place = its[row][here[row]]
-            indices[place] = index // near.width * width + index % near.width
-            indices[place] += near.top * width + near.left
-            scores[place] = best.values.gather(1, order) / PATCH**2
-    return Shortlist(asked.nonzero(), indices, scores, width)
-
-
-def cells_of(map_: Tensor, patches: Box) -> Tensor:
-    """Cut the cells of a box of patches out of a map [C, h, w]."""
-    reach = PATCH - 1
-    return map_[
-        :, patches.top : patches.bottom + reach, patches.left : patches.right + reach
-    ].contiguous()
 
 
 def carried_match(coarse: Match, features: Tensor, hole: Tensor, factor: int) -> Match:

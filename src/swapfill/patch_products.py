@@ -15,25 +15,18 @@ PATCH = 3
 _BLOCK = 2_000_000
 
 
-def product_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
-    """Give the inner products of the patches of `part` with those of `keys`.
+def flat_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
+    """Give the inner products of the patches of `part` with those of `keys`, a row at a time.
+
+    A map as one line is added faster. The last two of each w are sums that run over a row's end, or
+    0: finite, but nothing.
 
     Args:
         part: [C, a, b].
         keys: [C, h, w].
 
     Yields:
-        [b - 2, h - 2, w - 2], for each of a - 2 rows of patches: 4 MB at 512 px.
-    """
-    shape = (keys.shape[1] - PATCH + 1, keys.shape[2])
-    for flat in flat_rows(part, keys):
-        yield flat.unflatten(1, shape)[..., : 1 - PATCH]
-
-
-def flat_rows(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
-    """Give the rows of `product_rows` as [b - 2, (h - 2) * w]: a map as one line is added faster.
-
-    The last two of each w are sums that run over a row's end, or 0: finite, but nothing.
+        [b - 2, (h - 2) * w], for each of a - 2 rows of patches: 4 MB at 512 px.
     """
     height, width = keys.shape[1:]
     products_with = _product(keys)

@@ -10,25 +10,18 @@ import numpy as np
 from swapfill.engines.numpy_alignment import align
 from swapfill.engines.numpy_beside import Beside
 from swapfill.engines.numpy_grid import nearest
-from swapfill.engines.numpy_swap import (
-    PATCH,
-    Bools,
-    Floats,
-    Match,
-    Places,
-    candidates,
-    product_rows,
-    touching,
-)
-from swapfill.masks import Box
-from swapfill.neighbourhoods import neighbourhoods
+from swapfill.engines.numpy_shortlists import Shortlist, shortlist
+from swapfill.engines.numpy_swap import PATCH, Bools, Floats, Match, Places, candidates
+from swapfill.engines.numpy_threads import Crew, crew
 from swapfill.variation import preference
 
 # As in `matching`: the candidates that `agree` chooses from, and its sweeps.
-_LISTED = 32
-_SWEEPS = 8
-_GROUP = 32  # numbers, the largest of which is looked at first
+_LISTED = 24
+_SWEEPS = 4
+_STEP = np.float32(2**-12)
+_ROUNDS = 3
 _TOGETHER = 32  # pairs that are weighed at once: what they hold stays in a cache, 3 MB
+_LOT = 256  # and that are told at once: 1 MB
 
 
 def coherent_match(
@@ -65,94 +58,20 @@ def coherent_match(
     return Match(listed.query, np.stack(np.divmod(index, listed.width), axis=1))
 
 
-class Shortlist(NamedTuple):
-    """What each query may take, as `coherence.Shortlist` has it."""
-
-    query: Places  # [N, 2]
-    places: Places  # [N, K], rising
-    similarity: Floats  # [N, K]
-    width: int
-
-
-def shortlist(
-    asks: Floats, hole: Bools, unit: Floats, count: int, preferred: Floats | None = None
-) -> Shortlist:
-    """List the `count` candidates that are nearest to each query of one map, exactly.
-
-    On maps of more than 64 cells a side those around the query: see `neighbourhoods`.
-
-    Args:
-        asks: what each cell asks for, [C, h, w]; known cells ask for themselves.
-        hole: [h, w], with at least one cell.
-        unit: the cells' unit features, [C, h, w].
-        count: fewer where there are fewer.
-        preferred: what each candidate gains, [h - 2, w - 2], in cosine.
-
-    Raises:
-        NoKnownPatchError: there is no candidate.
-    """
-    valid, asked = candidates(hole), touching(hole)
-    count = min(count, int(valid.sum()))
-    gain = np.zeros(valid.shape, np.float32) if preferred is None else PATCH**2 * preferred
-    gain = np.where(valid, gain, np.float32(-1e30))
-    width = valid.shape[1]
-    number = np.cumsum(asked).reshape(asked.shape) - 1  # of each query
-    indices = np.empty((int(number[-1, -1]) + 1, count), np.int64)
-    scores = np.empty(indices.shape, np.float32)
-    for box, near in neighbourhoods(asked, valid, count):
-        rows = product_rows(_cells(asks, box), _cells(unit, near))
-        for here, its, products in zip(asked[box.slices], number[box.slices], rows, strict=True):
-            if not here.any():  # between two holes
-                continue
-            similar = (products[here] + gain[near.slices]).reshape(-1, near.height * near.width)
-            index = _largest(similar, count)
-            row, column = np.divmod(index, near.width)
-            indices[its[here]] = (row + near.top) * width + column + near.left
-            scores[its[here]] = np.take_along_axis(similar, index, axis=1) / np.float32(PATCH**2)
-    return Shortlist(np.argwhere(asked), indices, scores, width)
-
-
-def _cells(map_: Floats, patches: Box) -> Floats:
-    """Cut the cells of a box of patches out of a map [C, h, w]."""
-    reach = PATCH - 1
-    return map_[:, patches.top : patches.bottom + reach, patches.left : patches.right + reach]
-
-
-def _largest(rows: Floats, count: int) -> Places:
-    """Give the places of the `count` largest numbers of each row, rising.
-
-    So many numbers are at least as large as the `count`th of the largest of some groups: of few,
-    those that are, the largest are soon found.
-    """
-    size = len(rows), _GROUP, rows.shape[1] // _GROUP
-    groups = rows[:, : size[1] * size[2]].reshape(size)
-    if size[2] < 2 * count:
-        return _largest_of_few(rows, count)
-    least = np.partition(groups.max(axis=1), size[2] - count, axis=1)[:, size[2] - count]
-    row, place = np.divmod(np.flatnonzero(rows >= least[:, None]), rows.shape[1])
-    there = np.bincount(row, minlength=len(rows))
-    number = np.arange(len(row)) - (np.cumsum(there) - there)[row]  # in its row
-    few = np.full((len(rows), there.max()), -np.inf, np.float32)
-    few[row, number] = rows[row, place]
-    places = np.zeros(few.shape, np.int64)
-    places[row, number] = place
-    return np.take_along_axis(places, _largest_of_few(few, count), axis=1)
-
-
-def _largest_of_few(rows: Floats, count: int) -> Places:
-    first = rows.shape[1] - count
-    return np.sort(np.argpartition(rows, first, axis=1)[:, first:], axis=1)
-
-
 class _Pairs(NamedTuple):
-    """Neighbouring queries, and what their candidates gain together: [E], [E] and [K, K, E].
+    """Neighbouring queries, and what their candidates gain together: in lots, the last not full.
 
-    Pairs lie last, so that all of them are added up in one line.
+    `first` and `second` are [E], `gain` [lots, K, K, _LOT]: pairs lie last, so that all of a lot
+    are added up in one line. `lot` [E] and `slot` [E] tell where a pair is, `ends` [lots + 1] which
+    are in a lot.
     """
 
     first: Places
     second: Places
     gain: Floats
+    lot: Places
+    slot: Places
+    ends: Places
 
 
 def agree(
@@ -160,7 +79,7 @@ def agree(
 ) -> Places:
     """Choose a candidate for each query: similar, and continued by its neighbours' candidates.
 
-    Max-product belief propagation, as `coherence.agree` explains it.
+    Max-product belief propagation, then reconsidering, as `coherence.agree` explains it.
 
     Args:
         listed: the queries and their candidates.
@@ -174,38 +93,90 @@ def agree(
     """
     look = unit[:0] if look is None else look
     belief = np.ascontiguousarray(listed.similarity.T)  # [K, N]
-    shown = [np.float32((bonus / 2) ** 0.5) * unit, np.float32(2**0.5) * look]
-    table = np.ascontiguousarray(np.concatenate(shown).reshape(-1, unit[0].size).T)  # a row each
+    own = belief.copy()
+    channels, cells = len(unit), unit[0].size
+    table = np.empty((cells, channels + len(look)), np.float32)  # a cell's channels in a row
+    told, seen = np.float32((bonus / 2) ** 0.5), np.float32(2**0.5)
+    np.multiply(unit.reshape(channels, cells).T, told, out=table[:, :channels])
+    np.multiply(look.reshape(len(look), cells).T, seen, out=table[:, channels:])
     steps = ((0, 1), (1, 0))
-    pairs = [_pairs(listed, table, step) for step in steps]
     square = np.square(look).sum(axis=0).reshape(-1)
     back, forth = (
         [_both(listed, square, sign * row, sign * column) for row, column in steps]
         for sign in (1, -1)
     )
-    back = [its.take(pair.first, axis=1) for its, pair in zip(back, pairs, strict=True)]
-    forth = [its.take(pair.second, axis=1) for its, pair in zip(forth, pairs, strict=True)]
-    for _ in range(sweeps):
-        for i, (first, second, gain) in enumerate(pairs):
-            forth[i] = _told(belief, first, back[i], second, forth[i], gain)
-            back[i] = _told(belief, second, forth[i], first, back[i], gain.transpose(1, 0, 2))
-    chosen = belief.argmax(axis=0)[:, None]
-    return np.take_along_axis(listed.places, chosen, axis=1)[:, 0]
+    with crew() as threads:
+        pairs = [_pairs(listed, table, step, threads) for step in steps]
+        back = [its.take(pair.first, axis=1) for its, pair in zip(back, pairs, strict=True)]
+        forth = [its.take(pair.second, axis=1) for its, pair in zip(forth, pairs, strict=True)]
+        for before, after, pair in zip(back, forth, pairs, strict=True):
+            own[:, pair.first] -= before
+            own[:, pair.second] -= after
+        for _ in range(sweeps):
+            for i, pair in enumerate(pairs):
+                forth[i] = _told(belief, pair, back[i], forth[i], threads)
+                back[i] = _told(belief, _turned(pair), forth[i], back[i], threads)
+    chosen = _settled(own, pairs, listed.query, _best(belief), min(sweeps, _ROUNDS))
+    return np.take_along_axis(listed.places, chosen[:, None], axis=1)[:, 0]
 
 
-def _told(
-    belief: Floats, speaker: Places, heard: Floats, listener: Places, before: Floats, gain: Floats
-) -> Floats:
-    """Let each speaker tell its listener, [K, E], what `heard` from it did not say."""
-    opinion = belief.take(speaker, axis=1)  # an index in brackets would lay queries first
+def _best(score: Floats) -> Places:
+    """Choose the best candidate of each query, [K, N] to [N]; of those that round to it the first.
+
+    Two engines round otherwise, and should not choose otherwise.
+    """
+    return np.asarray(np.rint(score / _STEP).argmax(axis=0))
+
+
+def _settled(
+    own: Floats, pairs: list[_Pairs], query: Places, chosen: Places, rounds: int
+) -> Places:
+    """Let queries reconsider what they have `chosen`, [N], given what their neighbours chose.
+
+    As `coherence._settled` does: as on a chessboard, the white ones at once, then the black ones.
+    """
+    black, score = query.sum(axis=1) % 2, own.copy()
+    for pair in pairs:
+        score[:, pair.second] += pair.gain[pair.lot, chosen[pair.first], :, pair.slot].T
+        score[:, pair.first] += pair.gain[pair.lot, :, chosen[pair.second], pair.slot].T
+    for _ in range(rounds):
+        for colour in (0, 1):
+            now = np.where(black == colour, _best(score), chosen)
+            changed = now != chosen
+            for pair in pairs:
+                for its in (pair, _turned(pair)):
+                    said = np.flatnonzero(changed[its.first])
+                    lot, slot, speaker = its.lot[said], its.slot[said], its.first[said]
+                    heard = its.gain[lot, now[speaker], :, slot]
+                    heard = heard - its.gain[lot, chosen[speaker], :, slot]
+                    score[:, its.second[said]] += heard.T
+            chosen = now
+    return chosen
+
+
+def _turned(pairs: _Pairs) -> _Pairs:
+    """Give the same pairs, the other one first."""
+    gain = pairs.gain.transpose(0, 2, 1, 3)
+    return pairs._replace(first=pairs.second, second=pairs.first, gain=gain)
+
+
+def _told(belief: Floats, pairs: _Pairs, heard: Floats, before: Floats, threads: Crew) -> Floats:
+    """Let each first tell its second, [K, E], what `heard` from it did not say."""
+    opinion = belief.take(pairs.first, axis=1)  # an index in brackets would lay queries first
     opinion -= heard
-    says: Floats = gain[0] + opinion[0]
-    told = np.empty_like(says)
-    for its, one in zip(gain[1:], opinion[1:], strict=True):
-        np.add(its, one, out=told)
-        np.maximum(says, told, out=says)
-    says -= says.max(axis=0)
-    belief[:, listener] += says - before
+    says = np.empty_like(opinion)
+
+    def tell(lot: int) -> None:
+        start, end = pairs.ends[lot : lot + 2]
+        gain, ours, best = pairs.gain[lot, ..., : end - start], opinion[:, start:end], None
+        best, told = gain[0] + ours[0], np.empty((len(gain), end - start), np.float32)
+        for its, one in zip(gain[1:], ours[1:], strict=True):
+            np.add(its, one, out=told)
+            np.maximum(best, told, out=best)
+        np.subtract(best, best.max(axis=0), out=says[:, start:end])
+
+    threads.each(tell, range(len(pairs.gain)))
+    belief[:, pairs.second] += says - before
     return says
 
 
@@ -221,7 +192,7 @@ def _cells_of(listed: Shortlist) -> tuple[int, Places]:
     return row, (listed.places // listed.width + 1) * row + listed.places % listed.width + 1
 
 
-def _pairs(listed: Shortlist, table: Floats, step: tuple[int, int]) -> _Pairs:
+def _pairs(listed: Shortlist, table: Floats, step: tuple[int, int], threads: Crew) -> _Pairs:
     """Pair each query with the next one along `step`, and weigh their candidates together.
 
     A candidate is seen with the cell before it and the one after it: where its neighbour's
@@ -231,19 +202,31 @@ def _pairs(listed: Shortlist, table: Floats, step: tuple[int, int]) -> _Pairs:
     row, middle = _cells_of(listed)
     ahead = step[0] * row + step[1]
     seen = middle[order, :, None] + np.array([-ahead, 0, ahead])  # [N, K, 3]
-    (count, channels), at = (seen.shape[1], table.shape[1]), 0
-    gain = np.empty((count, count, np.count_nonzero(follows)), np.float32)
-    cells = np.empty((_TOGETHER + 1, *seen.shape[1:], channels), np.float32)
-    for top in range(0, len(follows), _TOGETHER):
-        some, on = seen[top : top + _TOGETHER + 1], follows[top : top + _TOGETHER]
-        # All are on the map; said otherwise than "clip", NumPy would copy once more.
-        table.take(some, axis=0, out=cells[: len(some)], mode="clip")
-        halves = cells[: len(some)].reshape(len(some), count, -1)
-        one, other = halves[:-1, :, channels:], halves[1:, :, :-channels]
-        both = (one @ other.transpose(0, 2, 1))[on]
-        gain[..., at : at + len(both)] = both.transpose(1, 2, 0)
-        at += len(both)
-    return _Pairs(order[:-1][follows], order[1:][follows], gain)
+    count, lots = seen.shape[1], -(-len(follows) // _LOT)
+    gain = np.empty((lots, count, count, _LOT), np.float32)
+
+    def weigh(lot: int) -> None:
+        top, at = lot * _LOT, 0
+        end = min(top + _LOT, len(follows))
+        cells = np.empty((_TOGETHER + 1, *seen.shape[1:], table.shape[1]), np.float32)
+        for first in range(top, end, _TOGETHER):
+            last = min(first + _TOGETHER, end)
+            on = follows[first:last]
+            held = cells[: last + 1 - first]
+            # All are on the map; said otherwise than "clip", NumPy would copy once more.
+            table.take(seen[first : last + 1], axis=0, out=held, mode="clip")
+            halves = held.reshape(len(held), count, -1)
+            one, other = halves[:-1, :, table.shape[1] :], halves[1:, :, : -table.shape[1]]
+            both = (one @ other.transpose(0, 2, 1))[on]
+            gain[lot, ..., at : at + len(both)] = both.transpose(1, 2, 0)
+            at += len(both)
+
+    threads.each(weigh, range(lots))
+    place = np.flatnonzero(follows)
+    ends = np.searchsorted(place, np.arange(lots + 1) * _LOT)
+    lot = place // _LOT
+    slot = np.arange(len(place)) - ends[lot]
+    return _Pairs(order[place], order[place + 1], gain, lot, slot, ends)
 
 
 def _lined_up(query: Places, step: tuple[int, int]) -> tuple[Places, Bools]:

@@ -1,0 +1,161 @@
+"""The candidates that are nearest to each query of a map, by products of patches: exactly.
+
+The Gram matrix holds a row for each cell that a candidate has, and for no other: in a map full of
+strokes that is half of them. What is added up is rows, each the queries of a strip.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from swapfill.coherence import Shortlist
+from swapfill.masks import Box
+from swapfill.neighbourhoods import SCORE_STEP, Known, known_cells, neighbourhoods
+from swapfill.patch_products import PATCH
+from swapfill.patch_swap import candidates, touching
+
+_BLOCK = 1_000_000  # floats of the Gram matrix that are held at once: 4 MB
+_ROWS = 6  # of a strip at least
+_GROUPS = 4  # times as many groups as are listed: of a group, the largest is looked at first
+
+
+class _Strip(NamedTuple):
+    """Products of patches: a row for each candidate of a neighbourhood, [V, n].
+
+    `column` is where the strip's queries lie among the n, [Q], and `number` which they are, [Q].
+    """
+
+    products: Tensor
+    column: Tensor
+    number: Tensor
+
+
+def shortlist(
+    asks: Tensor,
+    hole: Tensor,
+    unit: Tensor,
+    count: int,
+    preferred: NDArray[np.float32] | None = None,
+) -> Shortlist:
+    """List the `count` candidates that are nearest to each query of one map, exactly.
+
+    On maps of more than 64 cells a side those around the query: see `neighbourhoods`. Of candidates
+    that are as near but for rounding (`SCORE_STEP`) the first, in reading order.
+
+    Args:
+        asks: what each cell asks for, [C, h, w]; known cells ask for themselves.
+        hole: r, [1, h, w], bool, with at least one cell.
+        unit: the cells' unit features, [C, h, w].
+        count: fewer where there are fewer.
+        preferred: what each candidate gains, [h - 2, w - 2], in cosine.
+
+    Raises:
+        NoKnownPatchError: there is no candidate.
+    """
+    valid, asked = (one.cpu().numpy() for one in (candidates(hole), touching(hole)))
+    count, width = min(count, int(valid.sum())), valid.shape[1]
+    number = np.cumsum(asked).reshape(asked.shape) - 1  # of each query
+    indices = torch.empty(int(number[-1, -1]) + 1, count, dtype=torch.long, device=hole.device)
+    scores = unit.new_empty(indices.shape)
+    table = unit.flatten(1).T.contiguous()  # a row each
+    for box, near in neighbourhoods(asked, valid, count):
+        known = known_cells(valid, near)
+        place = torch.from_numpy(known.places).to(hole.device)
+        gain = None
+        if preferred is not None:
+            told = PATCH**2 * preferred.reshape(-1)[known.places]
+            gain = torch.from_numpy(told).to(unit)[:, None]
+        numbers = np.where(asked, number, -1)[box.slices]
+        for products, column, which in _strips(cells_of(asks, box), table, known, numbers):
+            if gain is not None:
+                products += gain
+            found, score = _largest(products, column, count)
+            indices[which], scores[which] = place[found], score / PATCH**2
+    return Shortlist(touching(hole).nonzero(), indices, scores, width)
+
+
+def cells_of(map_: Tensor, patches: Box) -> Tensor:
+    """Cut the cells of a box of patches out of a map [C, h, w]."""
+    reach = PATCH - 1
+    return map_[
+        :, patches.top : patches.bottom + reach, patches.left : patches.right + reach
+    ].contiguous()
+
+
+def _strips(
+    asks: Tensor, table: Tensor, known: Known, numbers: NDArray[np.int64]
+) -> Iterator[_Strip]:
+    """Multiply the patches of a box with candidates, some rows of the box at a time.
+
+    Args:
+        asks: cells of the box, [C, a, b].
+        table: all cells, a row each.
+        known: which of them candidates have.
+        numbers: of the box's queries, [a - 2, b - 2]; -1 where there is none.
+    """
+    device, (height, width) = table.device, asks.shape[1:]
+    cells, *lines = (torch.from_numpy(one).to(device) for one in (known.cells, *known.lines))
+    offered = table.index_select(0, cells)
+    rows = max(_ROWS, _BLOCK // (width * len(cells)) - PATCH + 1)
+    rows = -(-(height - PATCH + 1) // -(-(height - PATCH + 1) // rows))  # strips of one height
+    gram_size, last = len(cells) * width * (rows + PATCH - 1), 2 * width
+    # What is summed along the diagonal ends early; the rest is taken, and never looked at.
+    diagonal = table.new_zeros(gram_size + last)
+    held = table.new_empty(2, len(lines[0]) * width * (rows + PATCH - 1))
+    for top in range(0, height - PATCH + 1, rows):
+        part = asks[:, top : top + rows + PATCH - 1].flatten(1)
+        with torch.autocast(device.type, enabled=False):  # bf16 loses up to 6e-3 of cosine
+            gram = (offered @ part).flatten()
+        across = part.shape[1]
+        end = len(gram) - 2 * (across + 1)
+        summed = torch.add(gram[:end], gram[across + 1 : end + across + 1], out=diagonal[:end])
+        summed += gram[2 * across + 2 :]
+        both = held[:, : len(lines[0]) * across].view(2, -1, across)
+        for i, line in enumerate(lines):
+            seen = diagonal[i * width : i * width + len(gram)].view(-1, across)
+            torch.index_select(seen, 0, line, out=both[min(i, 1)])
+            if i:
+                both[0] += both[1]
+        here = np.pad(numbers[top : top + rows], ((0, 0), (0, PATCH - 1)), constant_values=-1)
+        column = np.flatnonzero(here >= 0)
+        if len(column):
+            found = (torch.from_numpy(one).to(device) for one in (column, here.flat[column]))
+            yield _Strip(both[0], *found)
+
+
+def _largest(products: Tensor, column: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Find the `count` largest of some columns: where, rising, and how large: [Q, count] each.
+
+    So many are at least as large as the `count`th of the largest of some groups: of few, those that
+    are, the largest are soon found. Equals, when rounded, count as such; the first are taken.
+    """
+    size = len(products) // (_GROUPS * count)
+    if size < 2:
+        few = products.T[column]
+        places = torch.arange(len(products), device=few.device).expand_as(few)
+        return _largest_of_few(few, places, count)
+    groups = products[: size * _GROUPS * count].view(size, _GROUPS * count, -1)
+    least = groups.amax(dim=0)[:, column].T.topk(count).values[:, -1]
+    low = products.new_full(products.shape[1:], torch.inf)
+    low[column] = ((least / SCORE_STEP).round() - 0.51) * SCORE_STEP  # what is rounded up to it too
+    query, place = (products >= low).T.contiguous()[column].nonzero().unbind(dim=1)
+    there = torch.bincount(query, minlength=len(column))
+    number = torch.arange(len(query), device=query.device) - (there.cumsum(0) - there)[query]
+    few = products.new_full((len(column), int(there.max())), -torch.inf)
+    few[query, number] = products[place, column[query]]
+    places = torch.zeros_like(few, dtype=torch.long)
+    places[query, number] = place
+    return _largest_of_few(few, places, count)
+
+
+def _largest_of_few(few: Tensor, places: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    rounded = (few / SCORE_STEP).round()
+    least = rounded.topk(count, sorted=False).values.amin(dim=1, keepdim=True)
+    more, equal = rounded > least, rounded == least
+    first = equal & (equal.cumsum(dim=1) <= count - more.sum(dim=1, keepdim=True))
+    chosen = more | first
+    return places[chosen].view(-1, count), few[chosen].view(-1, count)
