@@ -20,12 +20,12 @@ from swapfill.carried_maps import align_maps, carry_maps, gathered
 from swapfill.coherence import Shortlist, agree
 from swapfill.fused_swap import paste_maps
 from swapfill.matching import LISTED, SWEEPS
-from swapfill.neighbourhoods import neighbourhoods
+from swapfill.neighbourhoods import SCORE_STEP, neighbourhoods
 from swapfill.patch_swap import PATCH, Match, candidates
 from swapfill.shortlists import cells_of
 from swapfill.variation import preference
 
-_BLOCK = 1 << 25  # products that are held at once: 128 MB
+_BLOCK = 1 << 25  # products that are held at once: 128 MB, and thrice that beside them
 
 
 class _Maps(NamedTuple):
@@ -210,13 +210,22 @@ def _listed(asks: Tensor, unit: Tensor, maps: _Maps, gain: Tensor) -> _Listed:
                 for one in (np.flatnonzero(here), number[i][box.slices][here])
             )
             rows = _products(cells_of(asks[i], box), cells_of(unit[i], near))
-            best = [(one + gain[i][near.slices]).flatten(2).topk(count) for one in rows]
+            best = [_largest((one + gain[i][near.slices]).flatten(2), count) for one in rows]
             scores, found = (torch.cat([one[k] for one in best]).flatten(0, 1) for k in (0, 1))
             index, order = found[inside].sort(dim=1)
             index = index // near.width * width + index % near.width
             indices[place] = index + near.top * width + near.left
             values[place] = scores[inside].gather(1, order) / PATCH**2
     return _Listed(values, indices)
+
+
+def _largest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Find the `count` largest of each row, and where; of those that round to equals the first."""
+    size = scores.shape[-1]
+    first = torch.arange(size - 1, -1, -1, device=scores.device)
+    steps = (scores / SCORE_STEP).round().clamp(min=-1e9).long()
+    index = steps.mul_(size).add_(first).topk(count).indices
+    return scores.gather(-1, index), index
 
 
 def _products(part: Tensor, keys: Tensor) -> Iterator[Tensor]:
