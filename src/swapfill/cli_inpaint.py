@@ -14,6 +14,8 @@ from swapfill.cli_terminal import OnProgress, bar, notices, picture_bar, say
 from swapfill.errors import ConfigError, MaskError, OutputError
 
 if TYPE_CHECKING:
+    from swapfill.config import FillSettings
+    from swapfill.engines import interface
     from swapfill.folder_run import Crew
     from swapfill.folders import Folders
     from swapfill.picture_task import How
@@ -126,10 +128,10 @@ def _fill(
     quality: int | None,
 ) -> dict[str, Any]:
     """Fill, and tell what was done."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import swapfill.engines  # noqa: F401  before there are two threads, for both want its imports
     from swapfill.allocation import make_room_for
-    from swapfill.formats import format_of_path
-    from swapfill.inpainter import Inpainter
-    from swapfill.unfilled import Unfilled
 
     photo, mask, output = files
     start, windows = time.perf_counter(), 0
@@ -139,10 +141,18 @@ def _fill(
         windows = of_all
         on_progress(done, of_all)
 
-    unfilled = Unfilled.read(photo, mask, fit_mask=fit_mask)
-    format_of_path(output, otherwise=unfilled.format)  # refused now, not after the work
-    make_room_for(math.prod(unfilled.size))
-    painter = Inpainter.load(model, **options)
+    # Networks are opened without Python's lock: meanwhile the rest is imported, files are read.
+    with ThreadPoolExecutor(1) as crew:
+        loading = crew.submit(_loaded, model, options)
+        from swapfill.formats import format_of_path
+        from swapfill.unfilled import Unfilled
+
+        unfilled = Unfilled.read(photo, mask, fit_mask=fit_mask)
+        format_of_path(output, otherwise=unfilled.format)  # refused now, not after the work
+        make_room_for(math.prod(unfilled.size))
+        from swapfill.inpainter import Inpainter
+
+        painter = Inpainter(*loading.result())
     hole_pixels = unfilled.hole_pixels(invert=painter.settings.invert)
     unfilled.fill(painter, count).save(output, quality=quality)
     return {
@@ -156,6 +166,18 @@ def _fill(
         "device": painter.engine.device,
         "precision": painter.engine.precision,
     }
+
+
+def _loaded(model: str, options: dict[str, Any]) -> "tuple[interface.Engine[Any], FillSettings]":
+    """Do what `Inpainter.load` does, without what only filling needs."""
+    from swapfill.bundle import Bundle
+    from swapfill.engines import load_engine
+
+    settings = options.copy()
+    name, device, precision = (settings.pop(one) for one in ("engine", "device", "precision"))
+    bundle = Bundle.open(model)
+    asked = bundle.fill_settings(settings)
+    return load_engine(name, bundle, device, precision), asked
 
 
 def _fill_folder(

@@ -16,7 +16,6 @@ from swapfill.engines.interface import Part, Places, Query, Swapped
 from swapfill.engines.numpy_beside import Beside, beside, look_of
 from swapfill.engines.numpy_matching import carried_match, coherent_match
 from swapfill.engines.numpy_swap import Bools, Copies, Match, cells_of, match, pixels_of
-from swapfill.engines.onnx_calibration import ranges_of
 from swapfill.engines.onnx_networks import graph_of, part_of
 from swapfill.engines.onnx_runtime import Session, choose_provider, open_session
 from swapfill.errors import BundleError, DeviceError
@@ -61,7 +60,11 @@ class OnnxEngine:
         in_bytes = precision == "int8"
         if in_bytes and provider.kind != "cpu":
             raise DeviceError(f"precision int8 is for the device cpu, found {provider.device}")
-        numbers = ranges_of(bundle, provider) if in_bytes else None
+        numbers = None
+        if in_bytes:  # else nothing of pictures' files is needed here
+            from swapfill.engines.onnx_calibration import ranges_of
+
+            numbers = ranges_of(bundle, provider)
 
         def opened(part: str) -> Session:
             graph = graph_of(part, bundle.config, bundle, numbers)
