@@ -109,7 +109,7 @@ def fill(photo: str, mask: str, matching: str = "coherent") -> Report:
     """Measure one picture, from file to file."""
     meter = Meter()
     with meter.step("load"):
-        painter = Inpainter.load("default", device="cpu", matching=matching)
+        painter = Inpainter.load("default", engine="torch", device="cpu", matching=matching)
     with meter.step("read"):
         unfilled = Unfilled.read(Path(photo), Path(mask))
     pieces = plan_windows(unfilled.hole)
