@@ -289,3 +289,14 @@ def test_the_nearest_is_the_same_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch
     assert torch.equal(coherence.nearest(points, among), at_once)
     distance = (points[:, None] - among[None]).square().sum(dim=2)
     assert torch.equal(at_once, distance.argmin(dim=1))
+
+
+def test_agreement_is_the_same_under_autocast() -> None:
+    """Feature2Image learns in bf16 on pieces that are matched there."""
+    similarity = similarities(3, (4, 5), (6, 6))
+    asked = everyone(similarity)
+    asked[1, 2:] = False  # lines end within what is weighed at once
+    given = (listed(similarity, asked), some_alike(similarity, 1), 0.9, 4)
+    wanted = agree(*given)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(agree(*given), wanted)

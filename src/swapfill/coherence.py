@@ -197,7 +197,8 @@ def _pairs(listed: Shortlist, table: Tensor, step: tuple[int, int]) -> _Pairs:
         if end - start == len(one):
             torch.bmm(one, other.mT, out=gain[start:end])
         else:  # some lines end here
-            both = torch.bmm(one, other.mT)
+            # Into a tensor of its own: autocast leaves such products in fp32.
+            both = torch.bmm(one, other.mT, out=gain.new_empty(len(one), count, count))
             torch.index_select(both, 0, first[start:end] - top, out=gain[start:end])
     return _Pairs(order[first], order[first + 1], gain)
 
