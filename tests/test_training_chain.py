@@ -339,10 +339,13 @@ def test_the_default_chain_is_the_recipe_of_the_single_stages(
 
 def test_the_default_chain_trains_as_long_as_the_packaged_model_was() -> None:
     links = load_chain(CONFIGS / "default.toml", [], Path("run")).links
-    assert [x.settings.optim.last_step for x in links] == [3200, 17500, 6500, 4800]
-    assert [x.settings.query.prediction for x in links] == [0, 0, 0, 0.75]
-    assert [x.settings.data.side for x in links] == [64, 128, 256, 256]
+    assert [x.settings.optim.last_step for x in links] == [3200, 17500, 6500, 4800, 1000]
+    assert [x.settings.query.prediction for x in links] == [0, 0, 0, 0.75, 0.85]
+    assert [x.settings.data.side for x in links] == [64, 128, 256, 256, 256]
     assert links[2].settings.initial_weights == links[1].folder / "network.safetensors"
+    assert links[4].settings.initial_weights == links[3].folder / "network.safetensors"
+    judges = [x.settings.discriminator.kind for x in links[3:]]
+    assert judges == ["patch", "projected"]
 
 
 def test_settings_know_which_weights_are_to_be_used(path: Path) -> None:
