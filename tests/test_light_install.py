@@ -96,3 +96,27 @@ def test_the_extras_alone_bring_torch() -> None:
     for extra in ("eval", "train", "dev"):
         own = [name for name in project["optional-dependencies"][extra] if "swapfill[" in name]
         assert any("torch" in name for name in own)
+
+
+def test_a_folder_is_filled_by_two_processes(
+    photo: Path, mask: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """Each of them without PyTorch, too: what is not there is said where any Python starts."""
+    (tmp_path / "sitecustomize.py").write_text(PROGRAM)
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in ("a.png", "b.png"):
+        (photos / name).write_bytes(photo.read_bytes())
+    command = [sys.executable, "-m", "swapfill", "inpaint", photos, mask, "-o", out, "--jobs", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [*map(str, command), "--model", str(tiny_bundle), "-q"],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    alone = tmp_path / "alone.png"
+    assert swapfill("inpaint", photo, mask, "-o", alone, "--model", tiny_bundle).returncode == 0
+    for name in ("a.png", "b.png"):
+        assert (out / name).read_bytes() == alone.read_bytes()

@@ -25,6 +25,7 @@ from concurrent.futures import (
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from swapfill.engines.numpy_threads import thread_count
 from swapfill.folders import Folders
 from swapfill.inpainter import Inpainter
 from swapfill.picture_task import How, Outcome, PictureWorker, Run, Task, Worker
@@ -92,7 +93,7 @@ def _with_pool(
 ) -> Iterator[Outcome]:
     """Do tasks until all are done or a process dies; what was under way then is put into `lost`."""
     spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-    threads = max(_cores() // count, 1)
+    threads = max(thread_count() // count, 1)
     under_way: UnderWay = {}
     with _ended(ProcessPoolExecutor(count, spawn, _start, (*job, threads))) as pool:
         for future in _as_ready(pool, _work, tasks, most, under_way):
@@ -144,13 +145,6 @@ def _ended(pool: Executor) -> Iterator[Executor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 _worker: Worker | None = None  # of a process that a pool started: it lives as long
 
 
@@ -161,9 +155,8 @@ def _start(folders: Folders, how: Run, threads: int) -> None:
     # When another process dies the pool ends this one: what is half written goes with it.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch  # this process alone needs it before an engine does
-
-    torch.set_num_threads(threads)
+    # Before an engine is loaded: PyTorch, ONNX Runtime and our own threads all go by it.
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     _worker = how.worker(folders)
 
 

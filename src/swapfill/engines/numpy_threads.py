@@ -25,7 +25,7 @@ class Crew:
 @contextmanager
 def crew() -> Iterator[Crew]:
     """Have as many threads as there are cores, or as many as OMP_NUM_THREADS says."""
-    count = _threads()
+    count = thread_count()
     if count == 1:
         yield Crew(None)
         return
@@ -33,7 +33,8 @@ def crew() -> Iterator[Crew]:
         yield Crew(pool)
 
 
-def _threads() -> int:
+def thread_count() -> int:
+    """Count the cores that this process may use, or as many as OMP_NUM_THREADS says."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdecimal() and int(asked):
         return int(asked)
