@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -40,8 +39,7 @@ class ProjectedDiscriminator(nn.Module):
             [B, 3, H/4, W/4].
         """
         found = [head(layers[name] * _SCALE) for name, head in self.heads.items()]
-        side = found[-1].shape[2:]
-        return torch.cat([F.adaptive_avg_pool2d(logits, side) for logits in found], dim=1)
+        return torch.cat(found, dim=1)  # of one size: pools and strides of 2 round down alike
 
 
 def _head(channels: int, width: int, halved: int) -> nn.Sequential:

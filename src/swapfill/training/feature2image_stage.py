@@ -208,8 +208,7 @@ class Feature2ImageStage(Stage):
         were followed), and only patches that see the hole count. The projected one sees VGG's
         features of the picture alone.
         """
-        logits = judge(view.layers) if self.projected else judge(self._beside(given), view.image)
-        logits = logits.float()
+        logits = self._logits(judge, self._beside(given), view).float()
         if not self.config.guided:
             return logits, None
         cover = F.adaptive_avg_pool2d(given.guide.hole.float(), (logits.shape[2], logits.shape[3]))
@@ -229,17 +228,20 @@ class Feature2ImageStage(Stage):
         loss = losses.FOR_DISCRIMINATOR[self.weights.kind](genuine, fake, weight)
         terms, penalised = {"discriminator": loss}, self.weights.penalty_at(self.step)
         if penalised:
-            penalty = losses.gradient_penalty(self._logits, self._beside(given), given.truth)
+            judge = self.judge
+            penalty = losses.gradient_penalty(
+                lambda beside, image: self._logits(judge, beside, self._view(image)),
+                self._beside(given),
+                given.truth,
+            )
             terms["penalty"] = penalty
             loss = loss + penalised * penalty
         self.descend_judge(loss)
         return terms
 
-    def _logits(self, beside: Tensor, image: Tensor) -> Tensor:
-        """Give the judge's logits of a picture, from its pixels on."""
-        assert self.judge is not None
-        seen = (self._view(image).layers,) if self.projected else (beside, image)
-        return self.judge(*seen)  # type: ignore[no-any-return]
+    def _logits(self, judge: nn.Module, beside: Tensor, view: View) -> Tensor:
+        seen = (view.layers,) if self.projected else (beside, view.image)
+        return judge(*seen)  # type: ignore[no-any-return]
 
     def _parts(self) -> dict[str, Any]:
         measured = {"balance": self.balance} if self.weights.ratio.asked else {}
