@@ -14,8 +14,6 @@ from swapfill.cli_terminal import OnProgress, bar, notices, picture_bar, say
 from swapfill.errors import ConfigError, MaskError, OutputError
 
 if TYPE_CHECKING:
-    from swapfill.config import FillSettings
-    from swapfill.engines import interface
     from swapfill.folder_run import Crew
     from swapfill.folders import Folders
     from swapfill.picture_task import How
@@ -130,8 +128,8 @@ def _fill(
     """Fill, and tell what was done."""
     from concurrent.futures import ThreadPoolExecutor
 
-    import swapfill.engines  # noqa: F401  before there are two threads, for both want its imports
     from swapfill.allocation import make_room_for
+    from swapfill.engines import load_model  # before there are two threads: both want its imports
 
     photo, mask, output = files
     start, windows = time.perf_counter(), 0
@@ -143,7 +141,7 @@ def _fill(
 
     # Networks are opened without Python's lock: meanwhile the rest is imported, files are read.
     with ThreadPoolExecutor(1) as crew:
-        loading = crew.submit(_loaded, model, options)
+        loading = crew.submit(load_model, model, **options)
         from swapfill.formats import format_of_path
         from swapfill.unfilled import Unfilled
 
@@ -166,18 +164,6 @@ def _fill(
         "device": painter.engine.device,
         "precision": painter.engine.precision,
     }
-
-
-def _loaded(model: str, options: dict[str, Any]) -> "tuple[interface.Engine[Any], FillSettings]":
-    """Do what `Inpainter.load` does, without what only filling needs."""
-    from swapfill.bundle import Bundle
-    from swapfill.engines import load_engine
-
-    settings = options.copy()
-    name, device, precision = (settings.pop(one) for one in ("engine", "device", "precision"))
-    bundle = Bundle.open(model)
-    asked = bundle.fill_settings(settings)
-    return load_engine(name, bundle, device, precision), asked
 
 
 def _fill_folder(

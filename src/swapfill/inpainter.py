@@ -22,10 +22,9 @@ from PIL import Image
 from swapfill import pipeline
 from swapfill.arrays import check_picture, fill_array, fill_tensor
 from swapfill.blending import align_rim
-from swapfill.bundle import Bundle
 from swapfill.config import FillSettings
 from swapfill.detail import Copy, can_copy, fill_with_copy
-from swapfill.engines import load_engine
+from swapfill.engines import load_model
 from swapfill.errors import ImageError, MaskError, NoKnownPatchError
 from swapfill.images import Photograph
 from swapfill.lots import Asked, Lots, SharedLots, Turns
@@ -97,9 +96,7 @@ class Inpainter:
             DeviceError: the engine, device or precision is not there.
             ConfigError: a setting is unknown or out of range.
         """
-        bundle = Bundle.open(model)
-        asked = bundle.fill_settings(settings)
-        return cls(load_engine(engine, bundle, device, precision), asked)
+        return cls(*load_model(model, engine, device, precision, **settings))
 
     @contextmanager
     def shared(self) -> Iterator[Self]:

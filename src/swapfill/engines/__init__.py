@@ -1,9 +1,11 @@
 """Engines: the learned steps on one runtime each, behind one interface."""
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from swapfill.bundle import Bundle
+from swapfill.config import FillSettings
 from swapfill.engines.accelerators import torch_accelerates
 from swapfill.engines.interface import Engine
 from swapfill.errors import DeviceError
@@ -48,6 +50,15 @@ def load_engine(
     from swapfill.engines.torch_engine import TorchEngine
 
     return TorchEngine.open(bundle, device, precision)
+
+
+def load_model(
+    model: str | Path, engine: str, device: str, precision: str, **settings: Any
+) -> tuple[Engine[Any], FillSettings]:
+    """Load a bundle by its name or folder, and settle how it fills: see `Inpainter.load`."""
+    bundle = Bundle.open(model)
+    asked = bundle.fill_settings(settings)
+    return load_engine(engine, bundle, device, precision), asked
 
 
 def chosen_engine(device: str, precision: str) -> str:
