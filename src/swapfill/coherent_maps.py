@@ -22,7 +22,7 @@ from swapfill.fused_swap import paste_maps
 from swapfill.matching import LISTED, SWEEPS
 from swapfill.neighbourhoods import SCORE_STEP, neighbourhoods
 from swapfill.patch_swap import PATCH, Match, candidates
-from swapfill.shortlists import cells_of
+from swapfill.shortlists import cells_of, taken, with_shared
 from swapfill.variation import preference
 
 _BLOCK = 1 << 25  # products that are held at once: 128 MB, and thrice that beside them
@@ -160,15 +160,32 @@ def _agreed(
     """Choose candidates, [N, 2] in cells of their maps, with their similarities, [N]."""
     height, width, query = unit.shape[2], maps.valid.shape[2], maps.query
     listed = _listed(asks, keys, maps, _gain(maps.valid, seed))
+    offered = _with_shared(listed, asks, keys, maps, seed)
     below = query[:, 0] * height
     tall = torch.stack([below + query[:, 1], query[:, 2]], dim=1)
-    places = listed.indices + (below * width)[:, None]
-    told = Shortlist(tall, places, listed.values, width)
+    places = offered.indices + (below * width)[:, None]
+    told = Shortlist(tall, places, offered.values, width)
     seen = None if look is None else _stacked(look)
     index = agree(told, _stacked(unit), bonus, SWEEPS, seen)
-    similarity = torch.where(places == index[:, None], listed.values, 0).sum(dim=1)
+    similarity = taken(told, index)
     index = index - below * width
     return torch.stack([index // width, index % width], dim=1), similarity
+
+
+def _with_shared(
+    listed: "_Listed", asks: Tensor, keys: Tensor, maps: _Maps, seed: int
+) -> "_Listed":
+    """Offer the queries of each map what lies at offsets that most of them would take."""
+    width, preferred = maps.valid.shape[2], preference(seed, *maps.valid.shape[1:])
+    each = (one.split(maps.asking) for one in (maps.query[:, 1:], *listed[::-1]))
+    lists = []
+    for i, (query, places, values) in enumerate(zip(*each, strict=True)):
+        own = Shortlist(query, places, values, width)
+        # The host waits: offsets are voted for there.
+        lists.append(with_shared(own, asks[i], keys[i], ~maps.asked[i], preferred))
+    return _Listed(
+        torch.cat([its.similarity for its in lists]), torch.cat([its.places for its in lists])
+    )
 
 
 def _stacked(maps: Tensor) -> Tensor:

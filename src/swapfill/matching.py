@@ -20,10 +20,10 @@ from swapfill.patch_swap import (
     paste,
     touching,
 )
-from swapfill.shortlists import shortlist
+from swapfill.shortlists import shortlist, taken, with_shared
 from swapfill.variation import preference
 
-LISTED = 24  # candidates of each query that `agree` chooses from; 32 choose as well
+LISTED = 8  # candidates of its own of each query, beside those at offsets that all share
 SWEEPS = 4  # and then queries reconsider: as good as twice as many without
 
 
@@ -55,9 +55,10 @@ def coherent_match(
     if beside is not None:
         asks, keys = torch.cat([asks, beside.asks]), torch.cat([unit, beside.keys])
     preferred = preference(seed, hole.shape[1] - PATCH + 1, hole.shape[2] - PATCH + 1)
-    listed = shortlist(asks, hole, keys, LISTED, preferred)
+    own = shortlist(asks, hole, keys, LISTED, preferred)
+    listed = with_shared(own, asks, keys, candidates(hole).cpu().numpy(), preferred)
     index = agree(listed, unit, bonus, SWEEPS, None if beside is None else beside.look)
-    score = listed.similarity[listed.places == index[:, None]]
+    score = taken(listed, index)
     place = torch.stack([index // listed.width, index % listed.width], dim=1)
     return Match(listed.query, place, score)
 

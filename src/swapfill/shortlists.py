@@ -15,11 +15,13 @@ from torch import Tensor
 from swapfill.coherence import Shortlist
 from swapfill.masks import Box
 from swapfill.neighbourhoods import SCORE_STEP, Known, known_cells, neighbourhoods
+from swapfill.offsets import offered, shared_offsets
 from swapfill.patch_products import PATCH
 from swapfill.patch_swap import candidates, touching
 
 _BLOCK = 1_000_000  # floats of the Gram matrix that are held at once: 4 MB
 _ROWS = 6  # of a strip at least
+UNWANTED = -9.0  # the similarity of what is no candidate; no neighbours make up for it
 _GROUPS = 4  # times as many groups as are listed: of a group, the largest is looked at first
 
 
@@ -76,6 +78,65 @@ def shortlist(
             found, score = _largest(products, column, count)
             indices[which], scores[which] = place[found], score / PATCH**2
     return Shortlist(touching(hole).nonzero(), indices, scores, width)
+
+
+def with_shared(
+    own: Shortlist,
+    asks: Tensor,
+    unit: Tensor,
+    valid: NDArray[np.bool_],
+    preferred: NDArray[np.float32] | None = None,
+) -> Shortlist:
+    """Offer each query what lies at the offsets that most queries would take, beside its own.
+
+    Args:
+        own: what `shortlist` gave.
+        asks: what it was given.
+        unit: and this.
+        valid: which patches are candidates, [h - 2, w - 2].
+        preferred: what each gains, as there.
+
+    Returns:
+        Its candidates and those, in reading order; one may be listed twice.
+    """
+    query, places = own.query.cpu().numpy(), own.places.cpu().numpy()
+    offsets = shared_offsets(query, places, valid)
+    told = offered(query, places, offsets, valid)
+    similar = _similarities(asks, unit, own.query, torch.from_numpy(offsets).to(own.query))
+    there = torch.from_numpy(told.places).to(own.places)
+    if preferred is not None:
+        similar += torch.from_numpy(preferred).to(similar).flatten()[there]
+    similar.masked_fill_(~torch.from_numpy(told.allowed).to(similar.device), UNWANTED)
+    together, order = torch.cat([own.places, there], dim=1).sort(dim=1, stable=True)
+    values = torch.cat([own.similarity, similar], dim=1).gather(1, order)
+    return Shortlist(own.query, together, values, own.width)
+
+
+def taken(listed: Shortlist, index: Tensor) -> Tensor:
+    """Give the similarity of the candidate that each query took, `index` [N], in reading order."""
+    its = listed.places == index[:, None]
+    return listed.similarity.masked_fill(~its, UNWANTED).amax(dim=1)
+
+
+def _similarities(asks: Tensor, unit: Tensor, query: Tensor, offsets: Tensor) -> Tensor:
+    """Compare each query with what lies at each offset from it, [N, L]; nonsense off the map."""
+    height, width = asks.shape[1:]
+    steps = torch.arange(PATCH, device=query.device)
+    cells = query[:, None] + torch.cartesian_prod(steps, steps)  # [N, 9, 2]
+    cells = cells[..., 0] * width + cells[..., 1]
+    asked = torch.zeros(height * width, dtype=torch.bool, device=query.device)
+    asked[cells] = True
+    number = asked.cumsum(0) - 1
+    place = asked.nonzero()[:, 0]
+    row, column = place // width, place % width
+    asking, table = (one.flatten(1).T.contiguous() for one in (asks, unit))
+    asking, held = asking[place], asking.new_empty(len(place), len(asks))
+    products = asking.new_empty(len(offsets), len(place))
+    for (down, right), out in zip(offsets.tolist(), products, strict=True):
+        there = (row + down).clamp(0, height - 1) * width + (column + right).clamp(0, width - 1)
+        torch.index_select(table, 0, there, out=held)
+        torch.sum(held.mul_(asking), dim=1, out=out)
+    return products[:, number[cells]].sum(dim=2).T.div(PATCH**2).contiguous()
 
 
 def cells_of(map_: Tensor, patches: Box) -> Tensor:

@@ -10,13 +10,13 @@ import numpy as np
 from swapfill.engines.numpy_alignment import align
 from swapfill.engines.numpy_beside import Beside
 from swapfill.engines.numpy_grid import nearest
-from swapfill.engines.numpy_shortlists import Shortlist, shortlist
+from swapfill.engines.numpy_shortlists import Shortlist, shortlist, with_shared
 from swapfill.engines.numpy_swap import PATCH, Bools, Floats, Match, Places, candidates
 from swapfill.engines.numpy_threads import Crew, crew
 from swapfill.variation import preference
 
-# As in `matching`: the candidates that `agree` chooses from, and its sweeps.
-_LISTED = 24
+# As in `matching`: each query's own candidates, and the sweeps of `agree`.
+_LISTED = 8
 _SWEEPS = 4
 _STEP = np.float32(2**-12)
 _ROUNDS = 3
@@ -53,7 +53,8 @@ def coherent_match(
     if beside is not None:
         asks, keys = np.concatenate([asks, beside.asks]), np.concatenate([unit, beside.keys])
     preferred = preference(seed, hole.shape[0] - PATCH + 1, hole.shape[1] - PATCH + 1)
-    listed = shortlist(asks, hole, keys, _LISTED, preferred)
+    own = shortlist(asks, hole, keys, _LISTED, preferred)
+    listed = with_shared(own, asks, keys, candidates(hole), preferred)
     index = agree(listed, unit, bonus, _SWEEPS, None if beside is None else beside.look)
     return Match(listed.query, np.stack(np.divmod(index, listed.width), axis=1))
 

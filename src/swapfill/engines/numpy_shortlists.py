@@ -18,11 +18,13 @@ from swapfill.neighbourhoods import (
     known_cells,
     neighbourhoods,
 )
+from swapfill.offsets import offered, shared_offsets
 
 # As in `shortlists`.
 _BLOCK = 1_000_000
 _ROWS = 6
 _GROUPS = 4
+_UNWANTED = np.float32(-9)
 _STEP = np.float32(SCORE_STEP)
 
 
@@ -82,6 +84,57 @@ def shortlist(
     with crew() as threads:
         threads.each(list_near, neighbourhoods(asked, valid, count))
     return Shortlist(np.argwhere(asked), indices, scores, width)
+
+
+def with_shared(
+    own: Shortlist, asks: Floats, unit: Floats, valid: Bools, preferred: Floats | None = None
+) -> Shortlist:
+    """Offer each query what lies at offsets that all share, as `shortlists.with_shared` does.
+
+    Args:
+        own: what `shortlist` gave.
+        asks: what it was given.
+        unit: and this.
+        valid: which patches are candidates, [h - 2, w - 2].
+        preferred: what each gains, as there.
+    """
+    offsets = shared_offsets(own.query, own.places, valid)
+    told = offered(own.query, own.places, offsets, valid)
+    similar = _similarities(asks, unit, own.query, offsets)
+    if preferred is not None:
+        similar += preferred.reshape(-1)[told.places]
+    similar[~told.allowed] = _UNWANTED
+    together = np.concatenate([own.places, told.places], axis=1)
+    order = together.argsort(axis=1, kind="stable")
+    both = np.concatenate([own.similarity, similar], axis=1)
+    places, values = (np.take_along_axis(its, order, axis=1) for its in (together, both))
+    return Shortlist(own.query, places, values, own.width)
+
+
+def _similarities(asks: Floats, unit: Floats, query: Places, offsets: Places) -> Floats:
+    """Compare each query with what lies at each offset from it, [N, L]; nonsense off the map."""
+    height, width = asks.shape[1:]
+    steps = np.arange(PATCH)
+    rows, columns = (
+        query[:, 0, None] + steps.repeat(PATCH),
+        query[:, 1, None] + np.tile(steps, PATCH),
+    )
+    cells = rows * width + columns  # [N, 9]
+    place, number = np.unique(cells, return_inverse=True)
+    row, column = np.divmod(place, width)
+    asking, table = (its.reshape(len(its), -1).T for its in (asks, unit))
+    asking, table = np.ascontiguousarray(asking[place]), np.ascontiguousarray(table)
+    products = np.empty((len(place), len(offsets)), np.float32)
+
+    def compare(i: int) -> None:
+        down, right = offsets[i]
+        there = np.clip(row + down, 0, height - 1) * width + np.clip(column + right, 0, width - 1)
+        products[:, i] = np.einsum("pc,pc->p", asking, table[there])
+
+    with crew() as threads:
+        threads.each(compare, range(len(offsets)))
+    nine = products[number.reshape(cells.shape)]
+    return np.asarray(nine.sum(axis=1) / np.float32(PATCH**2))
 
 
 def _cells(map_: Floats, patches: Box) -> Floats:
