@@ -152,9 +152,8 @@ class FillSettings(Settings):
     scales: tuple[int, ...] | None = None
     refine: Annotated[int, Field(ge=0, le=8)] = 0  # further passes at each scale (section 4.3)
     matching: Matching = "coherent"
-    bonus: Annotated[float, Field(ge=0)] = (
-        0.1  # of neighbouring pieces that go on in each other, in units of cosine
-    )
+    # Of neighbouring pieces that go on in each other, in units of cosine.
+    bonus: Annotated[float, Field(ge=0)] = 0.1
     # What a candidate of coherent matching loses, in cosine, by its colours' squared difference in
     # [0, 1] from the guess's, and by its squared distance in sides of the window.
     colour: Annotated[float, Field(ge=0)] = 0.0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Places = NDArray[np.int64]
 
-SHARED = 16  # offsets that every query is offered; 40 give the same figures
+SHARED = 16  # offsets that every query is offered; 24 and 32 give the same figures
 _OWN = 9  # what an offset's own votes count, beside those of the nine around it
 _AROUND = 5
 
