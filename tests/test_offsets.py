@@ -1,4 +1,4 @@
-"""What all queries are offered beside their own: the offsets that most of them would take."""
+"""What all queries are offered beside their own: offsets at which the picture repeats itself."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from swapfill import shortlists
 from swapfill.coherence import Shortlist, agree
 from swapfill.engines import numpy_shortlists
 from swapfill.matching import coherent_match
-from swapfill.offsets import SHARED, offered, shared_offsets
+from swapfill.offsets import NEAR, SHARED, offered, shared_offsets, voters
 from swapfill.patch_swap import PATCH, candidates
 
 SIDE = 24
@@ -30,40 +30,101 @@ def own_of(asks: torch.Tensor, keys: torch.Tensor, count: int = 4) -> Shortlist:
 
 
 def votes_at(*offsets: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Queries in a row that vote for these offsets, and a map that is all candidates."""
+    """Six voters in a row for each of these offsets, and where each is found again; a hole."""
     valid = np.ones((SIDE, SIDE), bool)
-    query = np.array([[10, column] for column in range(8, 14)])
-    there = query[:, None] + np.array(offsets)
-    return query, there[..., 0] * SIDE + there[..., 1], valid
+    valid[12, 12:14] = False
+    asked = np.array([[10, column] for column in range(8, 14)])
+    found = [(asked + offset) @ [SIDE, 1] for offset in offsets]
+    return np.tile(asked, (len(offsets), 1)), np.concatenate(found), valid
 
 
-def test_what_most_queries_vote_for_is_offered_to_all() -> None:
-    query, places, valid = votes_at((-5, 2), (6, 0))
-    places[:3, 1] = [0, 100, 400]  # half of the second's votes are scattered
-    offsets = shared_offsets(query, places, valid)
-    assert offsets[:2].tolist() == [[-5, 2], [6, 0]]
-    told = offered(query, places, offsets, valid)
-    assert told.places[:, 0].tolist() == [(10 - 5) * SIDE + column + 2 for column in range(8, 14)]
+def test_what_most_voters_found_is_offered_to_all() -> None:
+    asked, found, valid = votes_at((-10, 2), (9, 0))
+    found[6:9] = [0, 100, 500]  # half of the second's votes are scattered
+    offsets = shared_offsets(asked, found, valid)
+    assert offsets[:2].tolist() == [[-10, 2], [9, 0]]
+    told = offered(np.argwhere(~valid), np.zeros((2, 1), np.int64), offsets, valid)
+    assert told.places[:, 0].tolist() == [2 * SIDE + 14, 2 * SIDE + 15]
     assert told.allowed[:, :2].all()
 
 
 def test_of_neighbouring_offsets_the_better_one_is_offered_alone() -> None:
-    query, places, valid = votes_at((-5, 2), (-5, 3))
-    places[0, 1] = places[0, 0]  # one vote more for the first
-    offsets = shared_offsets(query, places, valid).tolist()
-    assert [-5, 2] in offsets
-    assert [-5, 3] not in offsets
+    asked, found, valid = votes_at((-10, 2), (-10, 3))
+    found[6] -= 1  # one vote more for the first
+    offsets = shared_offsets(asked, found, valid).tolist()
+    assert [-10, 2] in offsets
+    assert [-10, 3] not in offsets
 
 
 def test_where_few_have_votes_the_rest_is_offered_to_nobody() -> None:
-    query, places, valid = votes_at((-5, 2))
-    valid[10] = False  # a query is no candidate
-    offsets = shared_offsets(query, places, valid)
+    asked, found, valid = votes_at((-10, 2))
+    own = np.arange(2)[:, None]
+    offsets = shared_offsets(asked, found, valid)
     assert offsets.shape == (SHARED, 2)
+    assert offsets[0].any()
     assert not offsets[1:].any()
-    told = offered(query, places, offsets, valid)
+    told = offered(np.argwhere(~valid), own, offsets, valid)
     assert not told.allowed[:, 1:].any()
-    assert (told.places[:, 1:] == places[:, :1]).all()
+    assert (told.places[:, 1:] == own).all()
+
+
+def test_what_lies_beside_a_voter_has_no_vote() -> None:
+    asked, found, valid = votes_at((0, NEAR), (-NEAR, 3))
+    assert not shared_offsets(asked, found, valid).any()
+
+
+def test_an_offset_of_use_to_many_is_preferred_to_one_of_more_votes() -> None:
+    asked, found, valid = votes_at((-10, 2), (9, 0))
+    found[6] = 0
+    valid[2:5, 5] = False  # ten rows up from these is off the map
+    assert shared_offsets(asked, found, valid)[:2].tolist() == [[9, 0], [-10, 2]]
+
+
+def test_an_offset_of_use_to_nobody_is_not_offered() -> None:
+    asked, found, valid = votes_at((-10, 2))
+    valid[2, 14:16] = False  # what lies there is missing, too, and ten up from it the map ends
+    assert not shared_offsets(asked, found, valid).any()
+
+
+def test_voters_are_known_and_around_the_hole_and_not_too_many() -> None:
+    valid = candidates(square()).numpy()
+    asked = voters(valid)
+    assert valid[tuple(asked.T)].all()
+    gap = np.abs(asked[:, None] - np.argwhere(~valid)).max(axis=2).min(axis=1)
+    assert 1 <= gap.min() <= gap.max() <= 8
+    assert len(np.unique(asked, axis=0)) == len(asked)
+    full = np.ones((126, 126), bool)
+    full[10::20] = False  # strokes all over: nearly all would vote
+    assert 300 < len(voters(full)) < 1024
+
+
+@pytest.mark.parametrize("matched", ["torch", "numpy"])
+def test_a_picture_that_repeats_itself_tells_by_how_much(matched: str) -> None:
+    """Noise that comes again every ten cells, around a hole: the first offsets are its periods."""
+    tile, hole = random_map(5, 16)[:, :10, :10], square()
+    unit = tile.repeat(1, 3, 3)[:, :SIDE, :SIDE]
+    blank = torch.where(hole, random_map(6, 16), unit)
+    valid = candidates(hole).numpy()
+    if matched == "torch":
+        offsets = shortlists.offsets_around(blank, valid)
+    else:
+        offsets = numpy_shortlists.offsets_around(blank.numpy(), valid)
+    assert offsets.any(axis=1).sum() >= 4
+    assert not (offsets[:4] % 10).any()
+
+
+def test_a_window_with_nothing_far_enough_offers_nothing_to_share() -> None:
+    valid = np.zeros((12, 12), bool)
+    valid[:3] = True
+    valid[:, 8:] = False
+    unit = random_map(7)[:, :14, :14].contiguous()
+    assert not shortlists.offsets_around(unit, valid).any()
+    assert not numpy_shortlists.offsets_around(unit.numpy(), valid).any()
+    valid[:] = False
+    valid[0, 1] = True  # not one of the chessboard's: nobody votes
+    assert not len(voters(valid))
+    assert not shortlists.offsets_around(unit, valid).any()
+    assert not numpy_shortlists.offsets_around(unit.numpy(), valid).any()
 
 
 def test_nothing_off_the_map_or_in_the_hole_is_allowed() -> None:
@@ -91,7 +152,9 @@ def test_what_is_offered_is_compared_as_what_is_listed(seed: int) -> None:
     if seed:
         preferred = np.random.default_rng(seed).random(valid.shape, dtype=np.float32)
     own = shortlists.shortlist(asks, hole, keys, 4, preferred)
-    listed = shortlists.with_shared(own, asks, keys, valid, preferred)
+    offsets = shortlists.offsets_around(keys, valid)
+    assert offsets.any()
+    listed = shortlists.with_shared(own, asks, keys, offsets, valid, preferred)
     assert listed.places.shape[1] == 4 + SHARED
     assert bool((listed.places.diff(dim=1) >= 0).all())
     patches = [
@@ -116,12 +179,15 @@ def test_numpy_offers_what_torch_offers(seed: int) -> None:
     preferred = None
     if seed:
         preferred = np.random.default_rng(seed).random(valid.shape, dtype=np.float32)
-    wanted = shortlists.with_shared(own_of(asks, keys), asks, keys, valid, preferred)
     ours = own_of(asks, keys)
+    offsets = shortlists.offsets_around(keys, valid)
+    again = numpy_shortlists.offsets_around(keys.numpy(), valid)
+    np.testing.assert_array_equal(again, offsets)
+    wanted = shortlists.with_shared(ours, asks, keys, offsets, valid, preferred)
     own = numpy_shortlists.Shortlist(
         ours.query.numpy(), ours.places.numpy(), ours.similarity.numpy(), ours.width
     )
-    found = numpy_shortlists.with_shared(own, asks.numpy(), keys.numpy(), valid, preferred)
+    found = numpy_shortlists.with_shared(own, asks.numpy(), keys.numpy(), offsets, valid, preferred)
     np.testing.assert_array_equal(found.places, wanted.places.numpy())
     np.testing.assert_allclose(found.similarity, wanted.similarity.numpy(), atol=1e-5)
 

@@ -22,7 +22,7 @@ from swapfill.fused_swap import paste_maps
 from swapfill.matching import LISTED, SWEEPS
 from swapfill.neighbourhoods import SCORE_STEP, neighbourhoods
 from swapfill.patch_swap import PATCH, Match, candidates
-from swapfill.shortlists import cells_of, taken, with_shared
+from swapfill.shortlists import cells_of, offsets_around, taken, with_shared
 from swapfill.variation import preference
 
 _BLOCK = 1 << 25  # products that are held at once: 128 MB, and thrice that beside them
@@ -160,7 +160,7 @@ def _agreed(
     """Choose candidates, [N, 2] in cells of their maps, with their similarities, [N]."""
     height, width, query = unit.shape[2], maps.valid.shape[2], maps.query
     listed = _listed(asks, keys, maps, _gain(maps.valid, seed))
-    offered = _with_shared(listed, asks, keys, maps, seed)
+    offered = _with_shared(listed, asks, keys, unit, maps, seed)
     below = query[:, 0] * height
     tall = torch.stack([below + query[:, 1], query[:, 2]], dim=1)
     places = offered.indices + (below * width)[:, None]
@@ -173,16 +173,17 @@ def _agreed(
 
 
 def _with_shared(
-    listed: "_Listed", asks: Tensor, keys: Tensor, maps: _Maps, seed: int
+    listed: "_Listed", asks: Tensor, keys: Tensor, unit: Tensor, maps: _Maps, seed: int
 ) -> "_Listed":
-    """Offer the queries of each map what lies at offsets that most of them would take."""
+    """Offer the queries of each map what lies at the offsets at which it repeats itself."""
     width, preferred = maps.valid.shape[2], preference(seed, *maps.valid.shape[1:])
     each = (one.split(maps.asking) for one in (maps.query[:, 1:], *listed[::-1]))
     lists = []
     for i, (query, places, values) in enumerate(zip(*each, strict=True)):
-        own = Shortlist(query, places, values, width)
-        # The host waits: offsets are voted for there.
-        lists.append(with_shared(own, asks[i], keys[i], ~maps.asked[i], preferred))
+        own, valid = Shortlist(query, places, values, width), ~maps.asked[i]
+        # The host waits: votes are counted there.
+        offsets = offsets_around(unit[i], valid)
+        lists.append(with_shared(own, asks[i], keys[i], offsets, valid, preferred))
     return _Listed(
         torch.cat([its.similarity for its in lists]), torch.cat([its.places for its in lists])
     )

@@ -20,7 +20,7 @@ from swapfill.patch_swap import (
     paste,
     touching,
 )
-from swapfill.shortlists import shortlist, taken, with_shared
+from swapfill.shortlists import offsets_around, shortlist, taken, with_shared
 from swapfill.variation import preference
 
 LISTED = 8  # candidates of its own of each query, beside those at offsets that all share
@@ -56,7 +56,9 @@ def coherent_match(
         asks, keys = torch.cat([asks, beside.asks]), torch.cat([unit, beside.keys])
     preferred = preference(seed, hole.shape[1] - PATCH + 1, hole.shape[2] - PATCH + 1)
     own = shortlist(asks, hole, keys, LISTED, preferred)
-    listed = with_shared(own, asks, keys, candidates(hole).cpu().numpy(), preferred)
+    valid = candidates(hole).cpu().numpy()
+    offsets = offsets_around(unit, valid)
+    listed = with_shared(own, asks, keys, offsets, valid, preferred)
     index = agree(listed, unit, bonus, SWEEPS, None if beside is None else beside.look)
     score = taken(listed, index)
     place = torch.stack([index // listed.width, index % listed.width], dim=1)

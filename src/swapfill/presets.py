@@ -32,7 +32,7 @@ DEFAULT = BundleConfig(
     feature2image={
         SHARED: Feature2ImageConfig(side=128, width=96, max_width=256, norm="none", guided=True)
     },
-    fill=FillSettings(tone=2.0, bonus=1.5, colour=8.0, distance=2.0, border=12.0),
+    fill=FillSettings(tone=3.0, bonus=1.5, colour=8.0, distance=2.0, border=12.0),
 )
 
 PRESETS = {preset.name: preset for preset in (DEFAULT, PAPER)}

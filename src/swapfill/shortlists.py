@@ -9,18 +9,20 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from swapfill.coherence import Shortlist
 from swapfill.masks import Box
 from swapfill.neighbourhoods import SCORE_STEP, Known, known_cells, neighbourhoods
-from swapfill.offsets import offered, shared_offsets
+from swapfill.offsets import FOUND_STEP, NEAR, Places, offered, shared_offsets, voters
 from swapfill.patch_products import PATCH
 from swapfill.patch_swap import candidates, touching
 
 _BLOCK = 1_000_000  # floats of the Gram matrix that are held at once: 4 MB
 _ROWS = 6  # of a strip at least
+_VOTING = 256  # voters that are compared at once
 UNWANTED = -9.0  # the similarity of what is no candidate; no neighbours make up for it
 _GROUPS = 4  # times as many groups as are listed: of a group, the largest is looked at first
 
@@ -80,28 +82,39 @@ def shortlist(
     return Shortlist(touching(hole).nonzero(), indices, scores, width)
 
 
+def offsets_around(unit: Tensor, valid: NDArray[np.bool_]) -> Places:
+    """Choose the offsets that all queries of one map share: `offsets.shared_offsets`.
+
+    Args:
+        unit: the cells' unit features, [C, h, w].
+        valid: which patches are candidates, [h - 2, w - 2].
+    """
+    asked = voters(valid)
+    return shared_offsets(asked, _found_again(unit, asked, valid), valid)
+
+
 def with_shared(
     own: Shortlist,
     asks: Tensor,
     unit: Tensor,
+    offsets: Places,
     valid: NDArray[np.bool_],
     preferred: NDArray[np.float32] | None = None,
 ) -> Shortlist:
-    """Offer each query what lies at the offsets that most queries would take, beside its own.
+    """Offer each query what lies at the offsets that all share, beside its own.
 
     Args:
         own: what `shortlist` gave.
         asks: what it was given.
         unit: and this.
+        offsets: [L, 2], see `offsets_around`.
         valid: which patches are candidates, [h - 2, w - 2].
         preferred: what each gains, as there.
 
     Returns:
         Its candidates and those, in reading order; one may be listed twice.
     """
-    query, places = own.query.cpu().numpy(), own.places.cpu().numpy()
-    offsets = shared_offsets(query, places, valid)
-    told = offered(query, places, offsets, valid)
+    told = offered(own.query.cpu().numpy(), own.places.cpu().numpy(), offsets, valid)
     similar = _similarities(asks, unit, own.query, torch.from_numpy(offsets).to(own.query))
     there = torch.from_numpy(told.places).to(own.places)
     if preferred is not None:
@@ -116,6 +129,33 @@ def taken(listed: Shortlist, index: Tensor) -> Tensor:
     """Give the similarity of the candidate that each query took, `index` [N], in reading order."""
     its = listed.places == index[:, None]
     return listed.similarity.masked_fill(~its, UNWANTED).amax(dim=1)
+
+
+def _found_again(unit: Tensor, asked: Places, valid: NDArray[np.bool_]) -> Places:
+    """Find each voter again: the candidate most like it that is not near, in reading order, [V].
+
+    Patches are compared by the means of their features: as good here, in a ninth of the products.
+    """
+    answers = torch.from_numpy(valid).to(unit.device)
+    with torch.autocast(unit.device.type, enabled=False):
+        mean = F.normalize(F.avg_pool2d(unit[None].float(), PATCH, stride=1)[0], dim=0)
+        table = mean.flatten(1) / FOUND_STEP
+        found = [
+            _first_of_best(mean[:, some[:, 0], some[:, 1]].T @ table, some, answers)
+            for some in torch.from_numpy(asked).to(unit.device).split(_VOTING)
+        ]
+    told: Places = torch.cat(found).cpu().numpy()
+    return told
+
+
+def _first_of_best(alike: Tensor, asked: Tensor, answers: Tensor) -> Tensor:
+    """Give the best place of each row, [V, h w] to [V], that answers and is not near."""
+    near = [
+        (torch.arange(size, device=asked.device) - asked[:, i, None]).abs() <= NEAR
+        for i, size in enumerate(answers.shape)
+    ]
+    out = (near[0][:, :, None] & near[1][:, None, :]).logical_or_(~answers).flatten(1)
+    return alike.round_().masked_fill_(out, -torch.inf).argmax(dim=1)
 
 
 def _similarities(asks: Tensor, unit: Tensor, query: Tensor, offsets: Tensor) -> Tensor:

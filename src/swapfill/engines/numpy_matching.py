@@ -10,7 +10,7 @@ import numpy as np
 from swapfill.engines.numpy_alignment import align
 from swapfill.engines.numpy_beside import Beside
 from swapfill.engines.numpy_grid import nearest
-from swapfill.engines.numpy_shortlists import Shortlist, shortlist, with_shared
+from swapfill.engines.numpy_shortlists import Shortlist, offsets_around, shortlist, with_shared
 from swapfill.engines.numpy_swap import PATCH, Bools, Floats, Match, Places, candidates
 from swapfill.engines.numpy_threads import Crew, crew
 from swapfill.variation import preference
@@ -54,7 +54,9 @@ def coherent_match(
         asks, keys = np.concatenate([asks, beside.asks]), np.concatenate([unit, beside.keys])
     preferred = preference(seed, hole.shape[0] - PATCH + 1, hole.shape[1] - PATCH + 1)
     own = shortlist(asks, hole, keys, _LISTED, preferred)
-    listed = with_shared(own, asks, keys, candidates(hole), preferred)
+    valid = candidates(hole)
+    offsets = offsets_around(unit, valid)
+    listed = with_shared(own, asks, keys, offsets, valid, preferred)
     index = agree(listed, unit, bonus, _SWEEPS, None if beside is None else beside.look)
     return Match(listed.query, np.stack(np.divmod(index, listed.width), axis=1))
 

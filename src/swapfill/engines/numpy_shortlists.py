@@ -18,7 +18,7 @@ from swapfill.neighbourhoods import (
     known_cells,
     neighbourhoods,
 )
-from swapfill.offsets import offered, shared_offsets
+from swapfill.offsets import FOUND_STEP, NEAR, offered, shared_offsets, voters
 
 # As in `shortlists`.
 _BLOCK = 1_000_000
@@ -26,6 +26,8 @@ _ROWS = 6
 _GROUPS = 4
 _UNWANTED = np.float32(-9)
 _STEP = np.float32(SCORE_STEP)
+_FOUND_STEP = np.float32(FOUND_STEP)
+_VOTING = 256
 
 
 class Shortlist(NamedTuple):
@@ -86,8 +88,24 @@ def shortlist(
     return Shortlist(np.argwhere(asked), indices, scores, width)
 
 
+def offsets_around(unit: Floats, valid: Bools) -> Places:
+    """Choose the offsets that all queries share, as `shortlists.offsets_around` does.
+
+    Args:
+        unit: the cells' unit features, [C, h, w].
+        valid: which patches are candidates, [h - 2, w - 2].
+    """
+    asked = voters(valid)
+    return shared_offsets(asked, _found_again(unit, asked, valid), valid)
+
+
 def with_shared(
-    own: Shortlist, asks: Floats, unit: Floats, valid: Bools, preferred: Floats | None = None
+    own: Shortlist,
+    asks: Floats,
+    unit: Floats,
+    offsets: Places,
+    valid: Bools,
+    preferred: Floats | None = None,
 ) -> Shortlist:
     """Offer each query what lies at offsets that all share, as `shortlists.with_shared` does.
 
@@ -95,10 +113,10 @@ def with_shared(
         own: what `shortlist` gave.
         asks: what it was given.
         unit: and this.
+        offsets: [L, 2], see `offsets_around`.
         valid: which patches are candidates, [h - 2, w - 2].
         preferred: what each gains, as there.
     """
-    offsets = shared_offsets(own.query, own.places, valid)
     told = offered(own.query, own.places, offsets, valid)
     similar = _similarities(asks, unit, own.query, offsets)
     if preferred is not None:
@@ -109,6 +127,29 @@ def with_shared(
     both = np.concatenate([own.similarity, similar], axis=1)
     places, values = (np.take_along_axis(its, order, axis=1) for its in (together, both))
     return Shortlist(own.query, places, values, own.width)
+
+
+def _found_again(unit: Floats, asked: Places, valid: Bools) -> Places:
+    """Find each voter again, as `shortlists` does: [V], in reading order."""
+    height, width = valid.shape
+    rows = unit[:, :height] + unit[:, 1 : height + 1] + unit[:, 2:]
+    mean = rows[:, :, :width] + rows[:, :, 1 : width + 1] + rows[:, :, 2:]
+    norms = np.sqrt(np.einsum("chw,chw->hw", mean, mean))
+    mean /= np.maximum(norms, np.float32(1e-12))
+    table, found = mean.reshape(len(unit), -1) / _FOUND_STEP, np.empty(len(asked), np.int64)
+
+    def find(first: int) -> None:
+        some = asked[first : first + _VOTING]
+        alike = mean[:, some[:, 0], some[:, 1]].T @ table
+        np.rint(alike, out=alike)
+        near = [np.abs(np.arange(n) - some[:, i, None]) <= NEAR for i, n in enumerate(valid.shape)]
+        out = near[0][:, :, None] & near[1][:, None, :] | ~valid
+        alike[out.reshape(alike.shape)] = -np.inf
+        found[first : first + _VOTING] = alike.argmax(axis=1)
+
+    with crew() as threads:
+        threads.each(find, range(0, len(asked), _VOTING))
+    return found
 
 
 def _similarities(asks: Floats, unit: Floats, query: Places, offsets: Places) -> Floats:
