@@ -339,7 +339,7 @@ def test_the_default_chain_is_the_recipe_of_the_single_stages(
 
 def test_the_default_chain_trains_as_long_as_the_packaged_model_was() -> None:
     links = load_chain(CONFIGS / "default.toml", [], Path("run")).links
-    assert [x.settings.optim.last_step for x in links] == [3200, 17500, 6500, 4800, 1000]
+    assert [x.settings.optim.last_step for x in links] == [3200, 17500, 6500, 4800, 375]
     assert [x.settings.query.prediction for x in links] == [0, 0, 0, 0.75, 0.85]
     assert [x.settings.data.side for x in links] == [64, 128, 256, 256, 256]
     assert links[2].settings.initial_weights == links[1].folder / "network.safetensors"
