@@ -6,9 +6,10 @@ weave. But what whole regions may copy at once lies at few offsets, and what is 
 tells which (He and Sun, *Statistics of patch offsets for image completion*, 2012): there sharp
 patches are found again as what they are. So they vote, and each query may take what lies at the
 offsets that won, beside the best of its own. (Measured against votes of the blurry queries
-themselves: nearer in every figure.)
+themselves: a lower VGG distance for every kind of hole.)
 
-All is of integers, in NumPy: every engine is offered the same.
+Votes are counted in NumPy, in integers, and where a patch is found again is told by rounded
+cosines: engines are offered the same but for what lies between two of their steps.
 """
 
 from typing import NamedTuple
