@@ -12,7 +12,7 @@ from swapfill.config import DiscriminatorConfig
 from swapfill.encoder import VGG19, CompactEncoder
 from swapfill.errors import ConfigError
 from swapfill.networks import Image2Feature, initialise
-from swapfill.projected import LOOKED_AT, ProjectedDiscriminator
+from swapfill.projected import LOOKED_AT, ProjectedDiscriminator, surroundings
 from swapfill.training.build import build_stage
 from swapfill.training.data import Batch
 from swapfill.training.feature2image_stage import Feature2ImageStage
@@ -28,8 +28,10 @@ def vgg() -> VGG19:
     return network
 
 
-def judge(width: int = 4) -> ProjectedDiscriminator:
-    network = ProjectedDiscriminator(DiscriminatorConfig(kind="projected", width=width))
+def judge(width: int = 4, *, conditional: bool = False) -> ProjectedDiscriminator:
+    network = ProjectedDiscriminator(
+        DiscriminatorConfig(kind="projected", width=width, conditional=conditional)
+    )
     initialise(network, torch.Generator().manual_seed(1))
     return network
 
@@ -127,6 +129,80 @@ def test_it_learns_to_tell_noise_from_what_is_smooth() -> None:
         loss.backward()
         optimizer.step()
     assert loss < 0.5  # 1 for one that knows nothing
+
+
+def test_what_is_around_is_the_mean_of_what_is_known_near() -> None:
+    """Left of the hole is 1, right of it is 3; what the hole shows does not count."""
+    layer, hole = torch.ones(1, 1, SIDE, 4 * SIDE), torch.zeros(1, 1, SIDE, 4 * SIDE).bool()
+    layer[..., 2 * SIDE :], hole[..., SIDE : 3 * SIDE] = 3, True
+    shown = torch.where(hole, 100.0, layer)
+    found = surroundings({"a": shown, "b": nn.functional.avg_pool2d(shown, 2)}, hole)
+    for name in ("a", "b"):
+        row = found[name][0, 0, SIDE // 8]
+        assert found[name].shape == (1, 1, SIDE // 4, SIDE)
+        assert row[0] == pytest.approx(1, abs=0.02)
+        assert row[-1] == pytest.approx(3, abs=0.02)
+        assert row[SIDE // 2 - 1] == pytest.approx(2, abs=0.2)
+        assert (row.diff() > -1e-5).all()
+    nothing = surroundings({"a": shown}, torch.ones_like(hole))
+    assert not nothing["a"].any()
+
+
+def test_a_cell_that_is_known_in_part_says_nothing_of_what_is_around() -> None:
+    layer, hole = torch.rand(1, 2, SIDE, SIDE), torch.zeros(1, 1, SIDE, SIDE).bool()
+    hole[..., 9:22, 10:23] = True
+    other = layer.clone()
+    other[..., 8:24, 8:24] = 7
+    for name, found in surroundings({"a": layer}, hole).items():
+        torch.testing.assert_close(found, surroundings({"a": other}, hole)[name])
+
+
+def test_a_conditional_judge_starts_as_one_that_is_told_nothing() -> None:
+    layers = seen(torch.rand(2, 3, SIDE, SIDE))
+    around = surroundings(layers, torch.zeros(2, 1, SIDE, SIDE).bool())
+    told = judge(conditional=True).eval()
+    plain = judge().eval()
+    plain.load_state_dict(told.state_dict(), strict=False)
+    torch.testing.assert_close(told(layers, around), plain(layers))
+    for told_of in told.told.values():
+        nn.init.normal_(told_of.weight)  # type: ignore[arg-type]
+    assert not torch.allclose(told(layers, around), plain(layers), atol=1e-3)
+
+
+def test_a_conditional_judge_wants_to_be_told() -> None:
+    with pytest.raises(ValueError, match="around is empty, want the surroundings"):
+        judge(conditional=True)(seen(torch.rand(1, 3, SIDE, SIDE)))
+    with pytest.raises(ValueError, match="conditional is true, want kind 'projected', not 'patch'"):
+        DiscriminatorConfig(conditional=True)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_it_learns_that_what_is_around_goes_on_only_where_it_is_told(conditional: bool) -> None:
+    """Bright or dark, as what is around is; the fakes are as bright, but around the other."""
+    network, generator = judge(8, conditional=conditional), torch.Generator().manual_seed(2)
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, betas=(0.5, 0.999))
+    encoder, hole = vgg(), torch.zeros(4, 1, SIDE, SIDE).bool()
+    for _ in range(40):
+        level = torch.tensor([0.1, 0.1, 0.9, 0.9]).reshape(4, 1, 1, 1)
+        real = level + 0.1 * torch.rand(4, 3, SIDE, SIDE, generator=generator)
+        layers = encoder.layers(real, tuple(LOOKED_AT))
+        around = surroundings(layers, hole)
+        fake = {name: layer.flip(0) for name, layer in layers.items()}
+        loss = losses.hinge_for_discriminator(network(layers, around), network(fake, around))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert bool(loss < 0.5) is conditional  # 1 for one that knows nothing
+
+
+def test_a_step_tells_the_judge_what_is_known_around_a_tile(weights: dict[str, str]) -> None:
+    stage = built(weights, discriminator={"conditional": True})
+    assert isinstance(stage.judge, ProjectedDiscriminator)
+    stage.tile = SIDE  # of pictures twice as large
+    stage.learn(Batch(*(nn.functional.pad(part, (SIDE,) * 4) for part in vars(batch()).values())))
+    assert len(stage.judge.told) == len(LOOKED_AT)
+    for told in stage.judge.told.values():
+        assert told.weight.abs().sum() > 0  # type: ignore[operator]
 
 
 def test_a_step_moves_the_network_and_the_judge_alone(weights: dict[str, str]) -> None:

@@ -526,11 +526,12 @@ def test_tiles_are_cut_alike_out_of_everything_and_meet_the_hole(weights: dict[s
     image = places.expand(2, 3, -1, -1)
     cells = nn.functional.max_pool2d(image[:, :1], 4)  # the last pixel of each cell
     for seed in range(5):
-        whole = Given(image, cells, Guide(image, image, wanted.hole))
+        whole = Given(image, cells, Guide(image, image, wanted.hole), {"told": cells})
         tile = cut(whole, SIDE, 3, np.random.default_rng(seed))
         assert tile.truth.shape == (2 * 3, 3, SIDE, SIDE)
         assert not torch.equal(tile.truth[0], tile.truth[1])
         assert torch.equal(tile.features, nn.functional.max_pool2d(tile.truth[:, :1], 4))
+        assert torch.equal(tile.around["told"], tile.features)
         assert torch.equal(tile.guide.pixels, tile.truth)
         assert tile.guide.hole.flatten(1).any(dim=1).all()
         again = cut(whole, SIDE, 3, np.random.default_rng(seed))

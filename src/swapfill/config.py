@@ -143,6 +143,13 @@ class DiscriminatorConfig(Settings):
     kind: Literal["patch", "centre", "projected"] = "patch"
     width: Positive = 64
     norm: Literal["none", "batch", "spectral"] = "batch"
+    conditional: bool = False  # projected: told what the known side around a patch is like
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        if self.conditional and self.kind != "projected":
+            raise ValueError(f"conditional is true, want kind 'projected', not {self.kind!r}")
+        return self
 
 
 class FillSettings(Settings):

@@ -18,7 +18,7 @@ from swapfill.matching import apart, with_pixels
 from swapfill.networks import FeatureImageDiscriminator, ImagePairDiscriminator
 from swapfill.patch_swap import feature_hole, patch_swap
 from swapfill.pipeline import carry_pieces
-from swapfill.projected import LOOKED_AT, ProjectedDiscriminator
+from swapfill.projected import LOOKED_AT, ProjectedDiscriminator, surroundings
 from swapfill.training.balance import Balance
 from swapfill.training.data import Batch
 from swapfill.training.loop import Stage
@@ -36,6 +36,7 @@ class Given(NamedTuple):
     truth: Tensor
     features: Tensor  # F'_1 or F'_gt
     guide: Guide
+    around: dict[str, Tensor]  # what a conditional judge is told, as large as features, or nothing
 
 
 class View(NamedTuple):
@@ -72,6 +73,7 @@ class Feature2ImageStage(Stage):
         self.engine: TorchEngine | None = None  # that asks as inference does
         self.tile, self.tiles = 0, 1
         self.projected = isinstance(judge, ProjectedDiscriminator)
+        self.conditional = isinstance(judge, ProjectedDiscriminator) and len(judge.told) > 0
         if judge is not None and weights.adversarial:
             self.set_judge(judge)
 
@@ -93,6 +95,8 @@ class Feature2ImageStage(Stage):
         half = self.optim.precision == "bf16"
         with torch.autocast(batch.truth.device.type, torch.bfloat16, enabled=half):
             given = self.given(batch.truth, batch.hole)
+            if self.conditional:
+                given = given._replace(around=self._around(given.guide))
             if self.tile:
                 rng = np.random.default_rng([self.optim.seed, self.step])
                 given = cut(given, self.tile, self.tiles, rng)
@@ -136,7 +140,7 @@ class Feature2ImageStage(Stage):
         if taken < len(truth):
             parts.append(self._from_truth(truth[taken:], hole[taken:]))
         features, pixels, guess = (torch.cat(part) for part in zip(*parts, strict=True))
-        return Given(truth, features, Guide(pixels, guess, hole))
+        return Given(truth, features, Guide(pixels, guess, hole), {})
 
     def _from_truth(self, truth: Tensor, hole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give F'_gt, the pixels of its pieces, and the coarse content that is to be corrected."""
@@ -186,6 +190,12 @@ class Feature2ImageStage(Stage):
             return image
         return torch.where(given.guide.hole, image, given.truth)
 
+    @torch.no_grad()
+    def _around(self, guide: Guide) -> dict[str, Tensor]:
+        """Say what the known side is like, before tiles are cut; pieces stand in for the hole."""
+        assert self.vgg is not None
+        return surroundings(self.vgg.layers(guide.pixels, JUDGED), guide.hole)
+
     def _view(self, image: Tensor) -> View:
         if self.vgg is None or not (self.weights.perceptual or self.projected):
             return View(image, {})
@@ -206,9 +216,9 @@ class Feature2ImageStage(Stage):
         D_2 sees features and picture. Where the network is guided, D_1's pair takes its place (the
         pieces are no longer the whole input, and a judge that knows them finds out by whether they
         were followed), and only patches that see the hole count. The projected one sees VGG's
-        features of the picture alone.
+        features of the picture, and a conditional one those of what is known around.
         """
-        logits = self._logits(judge, self._beside(given), view).float()
+        logits = self._logits(judge, given, view).float()
         if not self.config.guided:
             return logits, None
         cover = F.adaptive_avg_pool2d(given.guide.hole.float(), (logits.shape[2], logits.shape[3]))
@@ -230,7 +240,7 @@ class Feature2ImageStage(Stage):
         if penalised:
             judge = self.judge
             penalty = losses.gradient_penalty(
-                lambda beside, image: self._logits(judge, beside, self._view(image)),
+                lambda _, image: self._logits(judge, given, self._view(image)),
                 self._beside(given),
                 given.truth,
             )
@@ -239,9 +249,10 @@ class Feature2ImageStage(Stage):
         self.descend_judge(loss)
         return terms
 
-    def _logits(self, judge: nn.Module, beside: Tensor, view: View) -> Tensor:
-        seen = (view.layers,) if self.projected else (beside, view.image)
-        return judge(*seen)  # type: ignore[no-any-return]
+    def _logits(self, judge: nn.Module, given: Given, view: View) -> Tensor:
+        if self.projected:
+            return judge(view.layers, given.around)  # type: ignore[no-any-return]
+        return judge(self._beside(given), view.image)  # type: ignore[no-any-return]
 
     def _parts(self) -> dict[str, Any]:
         measured = {"balance": self.balance} if self.weights.ratio.asked else {}
@@ -260,9 +271,11 @@ def cut(given: Given, side: int, count: int, rng: np.random.Generator) -> Given:
         low = [slice(c // cell, (c + side) // cell) for c in _corner(holes[i], side, rng)]
         high = [slice(part.start * cell, part.stop * cell) for part in low]
         images = [image[i, :, high[0], high[1]] for image in (given.truth, *given.guide)]
-        tiles.append([images[0], given.features[i, :, low[0], low[1]], *images[1:]])
-    truth, features, *guide = (torch.stack(part) for part in zip(*tiles, strict=True))
-    return Given(truth, features, Guide(*guide))
+        cells = [c[i, :, low[0], low[1]] for c in (given.features, *given.around.values())]
+        tiles.append([*images, *cells])
+    parts = [torch.stack(part) for part in zip(*tiles, strict=True)]
+    truth, *guide = parts[:4]
+    return Given(truth, parts[4], Guide(*guide), dict(zip(given.around, parts[5:], strict=True)))
 
 
 def _corner(hole: Tensor, side: int, rng: np.random.Generator) -> list[int]:
