@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from swapfill import detail
 from swapfill.config import FillSettings
 from swapfill.detail import can_copy, copied_detail, fill_with_copy
 from swapfill.inpainter import Inpainter
@@ -69,6 +70,24 @@ def test_a_window_is_filled_bit_for_bit_as_without_a_copy(tiny_bundle: Path) -> 
     np.testing.assert_array_equal(again[~hole[0]], incomplete[0][~hole[0]])
     constant = copy(np.where(hole[0][..., None], np.float32(0.9), np.float32(0.25)))
     np.testing.assert_allclose(constant, 0.25, atol=1e-6)  # of the hole itself nothing is copied
+
+
+def test_detail_is_copied_from_where_a_moved_piece_is() -> None:
+    """By as many pixels as the piece; what would then come from the hole does not move."""
+    hole = np.zeros((128, 128), np.bool_)
+    hole[40:80, 40:80] = True
+    query = np.argwhere(np.ones((12, 12), np.bool_)) + 8
+    found = np.concatenate([query, query + np.array([0, 11])], axis=1)  # 44 pixels to the right
+    moves = np.tile([3, -5], (len(found), 1))
+    places = np.argwhere(hole)
+    stayed = np.stack(np.divmod(detail._origins(found, None, hole), 128), axis=1)
+    np.testing.assert_array_equal(stayed, places + np.array([0, 44]))
+    moved = np.stack(np.divmod(detail._origins(found, [moves], hole), 128), axis=1)
+    assert not hole[tuple(moved.T)].any()
+    apart = moved - stayed
+    assert (apart[places[:, 1] >= 41] == (3, -5)).all()  # 41 + 44 - 5 is right of the hole
+    bad = (places[:, 1] == 40) & (places[:, 0] < 77)
+    assert (apart[bad] == 0).all()
 
 
 def test_only_pieces_that_are_matched_up_to_the_windows_side_can_be_copied() -> None:

@@ -22,6 +22,7 @@ from swapfill.pipeline import (
     ladder,
     translate_pieces,
 )
+from swapfill.registration import moved_pieces, registered
 
 MATCHINGS = ("literal", "blurred", "coherent")
 
@@ -244,6 +245,56 @@ def test_guided_the_tone_is_the_guesss_before_the_translation_and_after() -> Non
     translated[:, :, *box.slices] = wanted[:, :, *box.slices].clamp(0.0025, 0.9975)
     again = engine.align_tone(translated, plain.guess, 3.0)
     np.testing.assert_allclose(filled, engine.get(again), atol=1e-5)
+
+
+def slats(side: int, period: int) -> np.ndarray:
+    angle = 2 * np.pi * (np.arange(side)[:, None] + np.array([0, 2, 5])) / period
+    shades = 0.5 + 0.2 * np.sin(angle) + 0.2 * np.cos(2 * angle + 1)
+    return np.tile(shades.astype(np.float32), (side, 1, 1))
+
+
+def test_carried_pieces_are_put_in_step_by_the_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the last scale, each map by its own moves, and again when they are refined."""
+    engine, side = guided_engine(), 256
+    pictures = np.stack([slats(side, 37), slats(side, 29)])
+    holes = np.zeros((2, side, side), bool)
+    holes[0, :, 100:160] = holes[1, 60:, 90:150] = True
+    image, missing = engine.put(np.where(holes[..., None], 0, pictures), holes)
+    settings = FillSettings(bonus=1.0, tone=0)
+    carried = carry_pieces(engine, image, missing, (128, side), settings)
+    assert carried.moves is not None
+    shown: list[np.ndarray] = []
+    translate = engine.translate
+
+    def spy(swapped: Any, *guide: Any) -> Any:
+        shown.append(engine.get(swapped.pixels))
+        return translate(swapped, *guide)
+
+    monkeypatch.setattr(engine, "translate", spy)
+    translate_pieces(engine, carried, settings.model_copy(update={"refine": 1}))
+    monkeypatch.setattr("swapfill.pipeline._moved", lambda engine, swapped, *_: swapped)
+    plain = carry_pieces(engine, image, missing, (128, side), settings)
+    pasted, guesses = engine.get(plain.swapped.pixels), engine.get(plain.guess)
+    for i, its in enumerate(engine.matches(plain.swapped)):
+        assert its is not None
+        moves = registered(guesses[i], holes[i], its)
+        assert moves.any()
+        np.testing.assert_array_equal(carried.moves[i], moves)
+        expected = moved_pieces(pasted[i], guesses[i], holes[i], its, moves)
+        for pixels in (engine.get(carried.swapped.pixels), *shown):
+            np.testing.assert_allclose(pixels[i], expected, atol=1e-6)
+
+
+def test_pieces_that_are_not_carried_stay_where_they_were_matched() -> None:
+    engine = guided_engine()
+    picture, hole = window(256)
+    image, missing = engine.put(np.where(hole[..., None], 0, picture)[None], hole[None])
+    assert carry_pieces(engine, image, missing, (256,), FillSettings()).moves is None
+    carried = carry_pieces(engine, image, missing, (128, 256), FillSettings())
+    (found,) = engine.matches(carried.swapped)
+    assert found is not None
+    assert carried.moves is not None
+    assert carried.moves[0].shape == (len(found), 2)
 
 
 def test_tone_is_aligned_in_full_precision_under_autocast(engine: TorchEngine) -> None:

@@ -59,7 +59,7 @@ def fill_with_copy(
     boxes = boxes_around(hole, engine.span(side))
     filled = engine.get(translate_pieces(engine, pieces, settings, boxes))
     found = engine.matches(pieces.swapped)[0]
-    origin = None if found is None else _origins(found, hole[0])
+    origin = None if found is None else _origins(found, pieces.moves, hole[0])
 
     def copy(values: Floats) -> Floats:
         pasted = values.copy()
@@ -70,7 +70,9 @@ def fill_with_copy(
     return filled, copy
 
 
-def _origins(found: NDArray[np.int64], hole: Hole) -> NDArray[np.int64]:
+def _origins(
+    found: NDArray[np.int64], moves: list[NDArray[np.int64]] | None, hole: Hole
+) -> NDArray[np.int64]:
     """Find the pixel that each missing pixel is copied from, by the piece centred on its cell.
 
     The fill itself is the mean of all pieces that cover a cell. What is finer than that, of pieces
@@ -78,6 +80,7 @@ def _origins(found: NDArray[np.int64], hole: Hole) -> NDArray[np.int64]:
 
     Args:
         found: `Engine.matches` of one map.
+        moves: `Pieces.moves` of that one map.
         hole: [S, S].
 
     Returns:
@@ -85,10 +88,14 @@ def _origins(found: NDArray[np.int64], hole: Hole) -> NDArray[np.int64]:
     """
     limit = len(hole) // FEATURE_STRIDE - _PATCH
     source = np.zeros((limit + 1, limit + 1, 2), np.int64)
-    source[tuple(found[:, :2].T)] = found[:, 2:] - found[:, :2]
+    source[tuple(found[:, :2].T)] = FEATURE_STRIDE * (found[:, 2:] - found[:, :2])
     pixels = np.argwhere(hole)
-    patch = np.clip(pixels // FEATURE_STRIDE - _PATCH // 2, 0, limit)
-    taken = pixels + FEATURE_STRIDE * source[tuple(patch.T)]
+    patch = tuple(np.clip(pixels // FEATURE_STRIDE - _PATCH // 2, 0, limit).T)
+    taken = pixels + source[patch]
+    if moves is not None:
+        source[tuple(found[:, :2].T)] += moves[0]
+        moved = np.clip(pixels + source[patch], 0, len(hole) - 1)
+        taken = np.where(hole[tuple(moved.T)][:, None], taken, moved)  # as `moved_pieces` does
     return np.asarray(taken @ (len(hole), 1))
 
 

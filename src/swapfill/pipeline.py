@@ -10,8 +10,10 @@ import numpy.typing as npt
 from swapfill.config import COARSEST, FEATURE_STRIDE, FillSettings
 from swapfill.engines.interface import Engine, Part, Query, Swapped
 from swapfill.masks import Box, bounding_box, holds_square
+from swapfill.registration import moved_pieces, registered
 
 Array = TypeVar("Array")
+Moves = npt.NDArray[np.int64]
 _MATCHED = 256  # pixels; the side at which coherent matching asks
 _MATCHED_THIN = 512  # and that for thin holes
 _THIN = 4  # times as thick as a thin hole is a window at least
@@ -36,11 +38,16 @@ class Begun(NamedTuple, Generic[Array]):
 
 
 class Pieces(NamedTuple, Generic[Array]):
-    """What is left to translate: the swap, the guess [B, 3, S, S] that guides it, and the hole."""
+    """What is left to translate: the swap, the guess [B, 3, S, S] that guides it, and the hole.
+
+    `moves` is by how many pixels each query's piece was moved, [N, 2] of a map; None if nothing was
+    carried.
+    """
 
     swapped: Swapped[Array]
     guess: Array
     hole: Array
+    moves: list[Moves] | None
 
 
 def ladder(side: int, settings: FillSettings, *, thin: bool = False) -> tuple[int, ...]:
@@ -169,7 +176,38 @@ def carry_pieces(
             guess = engine.composite(left, guess, seen)
         query = Query(guess, engine.encode(guess), here, None, None, swapped.matched)
         swapped = engine.swap(replace(query, copied=scale == scales[-1]), settings)
-    return Pieces(_toned(engine, swapped, guess, here, settings), guess, here)
+    moves = _registered(engine, swapped, guess, here) if finer else None
+    swapped = _moved(engine, swapped, guess, here, moves)
+    return Pieces(_toned(engine, swapped, guess, here, settings), guess, here, moves)
+
+
+def _registered(
+    engine: Engine[Array], swapped: Swapped[Array], picture: Array, hole: Array
+) -> list[Moves]:
+    """Put carried pieces in place by the pixel: tell how each is moved, a map each."""
+    pictures, holes = engine.get(picture), engine.get(hole)[..., 0] > 0
+    return [
+        np.zeros((0, 2), np.int64) if its is None else registered(one, missing, its)
+        for one, missing, its in zip(pictures, holes, engine.matches(swapped), strict=True)
+    ]
+
+
+def _moved(
+    engine: Engine[Array],
+    swapped: Swapped[Array],
+    picture: Array,
+    hole: Array,
+    moves: list[Moves] | None,
+) -> Swapped[Array]:
+    """Copy the pixels of moved pieces again; features, of whole cells, stay."""
+    if moves is None:
+        return swapped
+    pasted, pictures = engine.get(swapped.pixels).copy(), engine.get(picture)
+    holes, found = engine.get(hole)[..., 0] > 0, engine.matches(swapped)
+    for i, (its, moved) in enumerate(zip(found, moves, strict=True)):
+        if its is not None:
+            pasted[i] = moved_pieces(pasted[i], pictures[i], holes[i], its, moved)
+    return replace(swapped, pixels=engine.put(pasted, holes)[0])
 
 
 def _guessed(
@@ -228,12 +266,13 @@ def translate_pieces(
     Returns:
         [B, 3, S, S]; outside the boxes, the guess: what is known.
     """
-    swapped, guess, hole = pieces
+    swapped, guess, hole, moves = pieces
     filled = _translated(engine, swapped, guess, hole, settings, boxes)
     for _ in range(settings.refine):
         again = engine.composite(hole, filled, guess)
         query = Query(again, engine.encode(again), hole, matched=swapped.matched)
-        swapped = _toned(engine, engine.swap(query, settings), guess, hole, settings)
+        swapped = _moved(engine, engine.swap(query, settings), again, hole, moves)
+        swapped = _toned(engine, swapped, guess, hole, settings)
         filled = _translated(engine, swapped, again, hole, settings, boxes)
     return filled
 
