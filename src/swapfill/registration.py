@@ -23,14 +23,14 @@ Hole = NDArray[np.bool_]
 
 _LIGHT = np.array([76, 150, 30], np.float32)  # red, green, blue in [0, 1] to 0 .. 256
 _PATCH = 3  # cells a side
-_QUERIES = 9  # that take one offset; fewer copy too little to be a piece
+_QUERIES = 5  # that take one offset; fewer copy too little to be a piece
 _AROUND = 16  # pixels beside a piece, of 512 a side, that are compared
 _SAMPLED = 512  # of a larger window, as many pixels a side
 _LEAST = 100  # pixels that have to be known on both sides
 _MOST = 51  # of a difference: an edge that is not there at all tells no more
-_BETTER = 0.97  # of the sum of differences, or a piece stays
+_BETTER = 0.99  # of the mean difference, or a piece stays
 _REACH = 5  # pixels
-_DEARER = 0.005  # for each pixel of a move: along a slat all are as good
+_DEARER = 0.001  # for each pixel of a move: along a slat all are as good
 _FAR = tuple((y, x) for y in (0, -2, 2, -4, 4) for x in (0, -2, 2, -4, 4))
 _NEAR = tuple((y, x) for y in (0, -1, 1) for x in (0, -1, 1))
 
