@@ -28,9 +28,9 @@ _AROUND = 16  # pixels beside a piece, of 512 a side, that are compared
 _SAMPLED = 512  # of a larger window, as many pixels a side
 _LEAST = 100  # pixels that have to be known on both sides
 _MOST = 51  # of a difference: an edge that is not there at all tells no more
-_BETTER = 0.99  # of the mean difference, or a piece stays
+_BETTER = 0.93  # of the mean difference, or a piece stays
 _REACH = 5  # pixels
-_DEARER = 0.001  # for each pixel of a move: along a slat all are as good
+_DEARER = 0.005  # for each pixel of a move: along a slat all are as good
 _FAR = tuple((y, x) for y in (0, -2, 2, -4, 4) for x in (0, -2, 2, -4, 4))
 _NEAR = tuple((y, x) for y in (0, -1, 1) for x in (0, -1, 1))
 
