@@ -6,7 +6,7 @@ are out of step is a blur, or an edge that is not the truth's. What is copied at
 piece, and the known pixels beside it tell by how much it has to be moved: image registration by
 the sum of absolute differences. (Measured: lower l1 and VGG distance, higher SSIM.)
 
-In integers, so that engines move their pieces alike.
+In whole numbers, of which sums are exact, so that engines move their pieces alike.
 """
 
 from typing import NamedTuple
@@ -36,10 +36,10 @@ _NEAR = tuple((y, x) for y in (0, -1, 1) for x in (0, -1, 1))
 
 
 class _Side(NamedTuple):
-    """A window: how light its pixels are, [S, S] of 0 to 256, and which are known."""
+    """A window: how light its pixels are, [S, S] of 0 to 256, and 1 for those that are known."""
 
-    light: NDArray[np.int16]
-    known: Hole
+    light: Floats
+    known: Floats
 
 
 def registered(picture: Floats, hole: Hole, found: Integers) -> Integers:
@@ -53,7 +53,7 @@ def registered(picture: Floats, hole: Hole, found: Integers) -> Integers:
     Returns:
         [N, 2], pixels to add to where a piece is taken from, of up to `_REACH`.
     """
-    side = _Side(np.rint(picture @ _LIGHT).astype(np.int16), ~hole)
+    side = _Side(np.rint(picture @ _LIGHT), (~hole).astype(np.float32))
     moves = np.zeros((len(found), 2), np.int64)
     offsets, number, count = _pieces(found)
     for which in np.flatnonzero(count >= _QUERIES):
@@ -139,12 +139,13 @@ def _difference(side: _Side, seen: Box, offset: Integers) -> float:
         slice(part.start + int(n), part.stop + int(n), every)
         for part, n in zip(seen.slices, offset, strict=True)
     )
-    both = side.known[here] & side.known[there]
-    count = np.count_nonzero(both)
+    both = side.known[here] * side.known[there]
+    count = float(both.sum())
     if count < _LEAST:
         return float("inf")
-    gap = np.minimum(np.abs(side.light[here] - side.light[there]), _MOST)
-    return float((gap * both).sum(dtype=np.int64) / count)
+    gap = side.light[here] - side.light[there]
+    np.minimum(np.abs(gap, out=gap), _MOST, out=gap)
+    return float(np.vdot(gap, both)) / count  # below 2^24
 
 
 def _copies(query: Integers, cells: int) -> Floats:
