@@ -86,7 +86,7 @@ def moved_pieces(
         box, offset = _pixels(its), FEATURE_STRIDE * piece[:2]
         here, there = _taken(box, offset, hole), _taken(box, offset + piece[2:], hole)
         change = np.where(hole[there][..., None], 0, picture[there] - picture[here])
-        part = tuple(slice(s.start // FEATURE_STRIDE, s.stop // FEATURE_STRIDE) for s in box.slices)
+        part = Box(*(n // FEATURE_STRIDE for n in box)).slices
         share = _copies(its[:, :2], cells)[part] / np.maximum(cover[part], 1)
         share = share.repeat(FEATURE_STRIDE, axis=0).repeat(FEATURE_STRIDE, axis=1)
         out[box.slices] += (share * hole[box.slices])[..., None] * change
@@ -134,16 +134,14 @@ def _move(side: _Side, box: Box, offset: Integers) -> tuple[int, int]:
 def _difference(side: _Side, seen: Box, offset: Integers) -> float:
     """Give the mean difference between a box and what lies at an offset, of known pixels."""
     every = max(1, len(side.light) // _SAMPLED)
-    here = tuple(slice(part.start, part.stop, every) for part in seen.slices)
-    there = tuple(
-        slice(part.start + int(n), part.stop + int(n), every)
-        for part, n in zip(seen.slices, offset, strict=True)
-    )
-    both = side.known[here] * side.known[there]
+    down, right = (int(n) for n in offset)
+    thinned = (slice(None, None, every),) * 2
+    here, there = seen.slices, seen.shifted(down, right).slices
+    both = side.known[here][thinned] * side.known[there][thinned]
     count = float(both.sum())
     if count < _LEAST:
         return float("inf")
-    gap = side.light[here] - side.light[there]
+    gap = side.light[here][thinned] - side.light[there][thinned]
     np.minimum(np.abs(gap, out=gap), _MOST, out=gap)
     return float(np.vdot(gap, both)) / count  # below 2^24
 
