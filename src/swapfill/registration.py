@@ -9,17 +9,19 @@ the sum of absolute differences. (Measured: lower l1 and VGG distance, higher SS
 In whole numbers, of which sums are exact, so that engines move their pieces alike.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from swapfill.config import FEATURE_STRIDE
-from swapfill.masks import Box
+from swapfill.masks import Box, grow
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Hole = NDArray[np.bool_]
+Move = tuple[int, int]
 
 _LIGHT = np.array([76, 150, 30], np.float32)  # red, green, blue in [0, 1] to 0 .. 256
 _PATCH = 3  # cells a side
@@ -29,17 +31,38 @@ _SAMPLED = 512  # of a larger window, as many pixels a side
 _LEAST = 100  # pixels that have to be known on both sides
 _MOST = 51  # of a difference: an edge that is not there at all tells no more
 _BETTER = 0.93  # of the mean difference, or a piece stays
-_REACH = 5  # pixels
 _DEARER = 0.005  # for each pixel of a move: along a slat all are as good
-_FAR = tuple((y, x) for y in (0, -2, 2, -4, 4) for x in (0, -2, 2, -4, 4))
-_NEAR = tuple((y, x) for y in (0, -1, 1) for x in (0, -1, 1))
+_FAR = 2  # pixels a way, of half the size
+_NEAR = 1  # and around the best of these, of the whole
+_REACH = 2 * _FAR + _NEAR
 
 
-class _Side(NamedTuple):
-    """A window: how light its pixels are, [S, S] of 0 to 256, and 1 for those that are known."""
+class _Level(NamedTuple):
+    """A window or half of its size: how light pixels are, 0 to 256, and which are known.
+
+    `around` tells which are known with all that lie within `_REACH`: every move of a piece is
+    judged by the same pixels. `pixel` is how many of the window's a pixel spans; one of `every` is
+    looked at, down and right.
+    """
 
     light: Floats
-    known: Floats
+    known: Hole
+    around: Hole
+    pixel: int
+    every: int
+
+
+class _Pair(NamedTuple):
+    """A part of a level, [a, b], and what lies at an offset from it, with all moves.
+
+    `moved` is [n, n, a, b], the middle one unmoved; `weight` is 1 for pixels that are compared, and
+    a pixel spans `pixel` of the window's.
+    """
+
+    light: Floats
+    moved: Floats
+    weight: Floats
+    pixel: int
 
 
 def registered(picture: Floats, hole: Hole, found: Integers) -> Integers:
@@ -53,12 +76,12 @@ def registered(picture: Floats, hole: Hole, found: Integers) -> Integers:
     Returns:
         [N, 2], pixels to add to where a piece is taken from, of up to `_REACH`.
     """
-    side = _Side(np.rint(picture @ _LIGHT), (~hole).astype(np.float32))
+    levels = _levels(picture, hole)
     moves = np.zeros((len(found), 2), np.int64)
     offsets, number, count = _pieces(found)
     for which in np.flatnonzero(count >= _QUERIES):
         its = number == which
-        moves[its] = _move(side, _pixels(found[its]), FEATURE_STRIDE * offsets[which])
+        moves[its] = _move(levels, _pixels(found[its]), FEATURE_STRIDE * offsets[which])
     return moves
 
 
@@ -107,43 +130,74 @@ def _pixels(found: Integers) -> Box:
     return Box(*(FEATURE_STRIDE * int(n) for n in (top, left, bottom, right)))
 
 
-def _move(side: _Side, box: Box, offset: Integers) -> tuple[int, int]:
+def _levels(picture: Floats, hole: Hole) -> tuple[_Level, _Level]:
+    """Give the window, and the means of two by two of its pixels."""
+    light, known, around = np.rint(picture @ _LIGHT), ~hole, ~grow(hole, _REACH)
+    means = np.rint(sum(_fours(light)) / 4)
+    its, theirs = (np.logical_and.reduce(_fours(one)) for one in (known, around))
+    every = max(1, len(hole) // _SAMPLED)
+    return _Level(light, known, around, 1, every), _Level(means, its, theirs, 2, every)
+
+
+def _fours(values: NDArray[Any]) -> list[NDArray[Any]]:
+    return [values[row::2, column::2] for row in (0, 1) for column in (0, 1)]
+
+
+def _move(levels: tuple[_Level, _Level], box: Box, offset: Integers) -> Move:
     """Choose the move by which what lies at an offset goes on best around a box of pixels."""
-    size = len(side.light)
-    around = _AROUND * max(1, size // _SAMPLED)
-    low = [max(0, first - around, _REACH - n) for first, n in zip(box[:2], offset, strict=True)]
-    high = [
-        min(size, end + around, size - _REACH - n) for end, n in zip(box[2:], offset, strict=True)
-    ]
-    if low[0] >= high[0] or low[1] >= high[1]:
+    fine, coarse = levels
+    size, (down, right) = len(fine.light), offset.tolist()
+    around = box.widened(_AROUND * fine.every, (size, size))
+    inside = Box(_REACH - down, _REACH - right, size - _REACH - down, size - _REACH - right)
+    top, left = (max(pair) for pair in zip(around[:2], inside[:2], strict=True))
+    bottom, end = (min(pair) for pair in zip(around[2:], inside[2:], strict=True))
+    if bottom - top < 2 or end - left < 2:
         return 0, 0
-    seen = Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
-    stay = _difference(side, seen, offset)
-    best, least = (0, 0), stay
-    for steps in (_FAR, _NEAR):
-        middle = best
-        for step in steps:
-            move = (middle[0] + step[0], middle[1] + step[1])
-            dearer = 1 + _DEARER * (abs(move[0]) + abs(move[1]))
-            told = dearer * _difference(side, seen, offset + move)
-            if told < least:
-                best, least = move, told
-    return best if least < _BETTER * stay else (0, 0)
+    half = Box(-(-top // 2), -(-left // 2), bottom // 2, end // 2)
+    first = _beside(coarse, half, (down // 2, right // 2))
+    then = _beside(fine, Box(top, left, bottom, end), (down, right))
+    if min(first.weight.sum() * first.pixel**2, then.weight.sum()) < _LEAST:
+        return 0, 0
+    (far_down, far_right), _ = _best(first, (0, 0), _FAR)
+    best, least = _best(then, (2 * far_down, 2 * far_right), _NEAR)
+    return best if least < _BETTER * _differences(then, (0, 0), 0)[0, 0] else (0, 0)
 
 
-def _difference(side: _Side, seen: Box, offset: Integers) -> float:
-    """Give the mean difference between a box and what lies at an offset, of known pixels."""
-    every = max(1, len(side.light) // _SAMPLED)
-    down, right = (int(n) for n in offset)
-    thinned = (slice(None, None, every),) * 2
-    here, there = seen.slices, seen.shifted(down, right).slices
-    both = side.known[here][thinned] * side.known[there][thinned]
-    count = float(both.sum())
-    if count < _LEAST:
-        return float("inf")
-    gap = side.light[here][thinned] - side.light[there][thinned]
-    np.minimum(np.abs(gap, out=gap), _MOST, out=gap)
-    return float(np.vdot(gap, both)) / count  # below 2^24
+def _beside(level: _Level, seen: Box, offset: Move) -> _Pair:
+    """Put a box and what lies at an offset from it side by side."""
+    margin, thinned = _REACH // level.pixel, (slice(None, None, level.every),) * 2
+    there = seen.shifted(*offset)
+    wide = Box(there.top - margin, there.left - margin, there.bottom + margin, there.right + margin)
+    both = (level.known[seen.slices] & level.around[there.slices])[thinned]
+    light, size = level.light[seen.slices][thinned], (seen.height, seen.width)
+    moved = sliding_window_view(level.light[wide.slices], size)[(..., *thinned)]
+    return _Pair(light, moved, both.astype(np.float32), level.pixel)
+
+
+def _best(pair: _Pair, middle: Move, reach: int) -> tuple[Move, float]:
+    """Choose among the moves of `reach` a way around a `middle` one; of equals the nearest.
+
+    Returns:
+        The move, and the mean difference that is left: dearer, the farther it is.
+    """
+    down, right = (n + np.arange(-reach, reach + 1) for n in middle)
+    away = np.abs(down)[:, None] + np.abs(right)
+    told = _differences(pair, middle, reach) * (1 + _DEARER * pair.pixel * away)
+    order = away.argsort(axis=None, kind="stable")
+    row, column = divmod(int(order[told.ravel()[order].argmin()]), len(right))
+    return (int(down[row]), int(right[column])), float(told[row, column])
+
+
+def _differences(pair: _Pair, middle: Move, reach: int) -> NDArray[np.float64]:
+    """Give the mean difference at each move of `reach` a way around a `middle` one, [n, n]."""
+    size = 2 * reach + 1
+    top, left = (len(pair.moved) // 2 + n - reach for n in middle)
+    weight, told = pair.weight.ravel(), np.empty((size, size))
+    for row, lights in enumerate(pair.moved[top : top + size, left : left + size]):
+        gap = lights - pair.light  # of a row of moves: it stays in a cache
+        np.minimum(np.abs(gap, out=gap), _MOST, out=gap)
+        told[row] = gap.reshape(size, -1) @ weight  # of whole numbers below 2^24: exact
+    return told / float(weight.sum())
 
 
 def _copies(query: Integers, cells: int) -> Floats:
