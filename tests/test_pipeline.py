@@ -23,6 +23,7 @@ from swapfill.pipeline import (
     translate_pieces,
 )
 from swapfill.registration import moved_pieces, registered
+from swapfill.variance import preserved
 
 MATCHINGS = ("literal", "blurred", "coherent")
 
@@ -217,12 +218,12 @@ def guided_engine() -> TorchEngine:
 
 
 def test_a_guided_fill_is_made_of_the_pictures_own_pixels() -> None:
-    """Each pixel of the hole is a mean of known ones; in a picture of two greys, between them."""
+    """Each pixel of the hole is a mean of known ones, with a quarter more contrast at most."""
     picture, hole = window(256)
     picture[:] = np.where(picture[..., :1] > 0.5, 0.3, 0.4)
     filled = fill_windows(guided_engine(), picture[None], hole[None], FillSettings(tone=0))[0]
-    assert filled[hole].min() > 0.299
-    assert filled[hole].max() < 0.401
+    assert filled[hole].min() > 0.299 - 0.025  # in a picture of two greys
+    assert filled[hole].max() < 0.401 + 0.025
     assert filled[hole].std() > 0.001
     np.testing.assert_allclose(filled[~hole], picture[~hole], atol=1e-5)
 
@@ -272,7 +273,7 @@ def test_carried_pieces_are_put_in_step_by_the_pixel(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(engine, "translate", spy)
     translate_pieces(engine, carried, settings.model_copy(update={"refine": 1}))
-    monkeypatch.setattr("swapfill.pipeline._moved", lambda engine, swapped, *_: swapped)
+    monkeypatch.setattr("swapfill.pipeline._blended", lambda engine, swapped, *_: swapped)
     plain = carry_pieces(engine, image, missing, (128, side), settings)
     pasted, guesses = engine.get(plain.swapped.pixels), engine.get(plain.guess)
     for i, its in enumerate(engine.matches(plain.swapped)):
@@ -280,7 +281,8 @@ def test_carried_pieces_are_put_in_step_by_the_pixel(monkeypatch: pytest.MonkeyP
         moves = registered(guesses[i], holes[i], its)
         assert moves.any()
         np.testing.assert_array_equal(carried.moves[i], moves)
-        expected = moved_pieces(pasted[i], guesses[i], holes[i], its, moves)
+        moved = moved_pieces(pasted[i], guesses[i], holes[i], its, moves)
+        expected = preserved(moved, guesses[i], holes[i], its)
         for pixels in (engine.get(carried.swapped.pixels), *shown):
             np.testing.assert_allclose(pixels[i], expected, atol=1e-6)
 
@@ -295,6 +297,27 @@ def test_pieces_that_are_not_carried_stay_where_they_were_matched() -> None:
     assert found is not None
     assert carried.moves is not None
     assert carried.moves[0].shape == (len(found), 2)
+
+
+@pytest.mark.parametrize("scales", [(256,), (128, 256)])
+def test_the_mean_of_copies_keeps_their_detail(
+    scales: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of thin holes' pieces, which are not carried, as of wide ones'."""
+    engine = guided_engine()
+    picture, hole = window(256)
+    image, missing = engine.put(np.where(hole[..., None], 0, picture)[None], hole[None])
+    settings = FillSettings(tone=0)
+    kept = engine.get(carry_pieces(engine, image, missing, scales, settings).swapped.pixels)[0]
+    monkeypatch.setattr("swapfill.pipeline.preserved", lambda pasted, *_: pasted)
+    lost = engine.get(carry_pieces(engine, image, missing, scales, settings).swapped.pixels)[0]
+    assert detail(kept, hole) > 1.1 * detail(lost, hole)
+    np.testing.assert_array_equal(kept[~hole], lost[~hole])
+
+
+def detail(picture: np.ndarray, hole: np.ndarray) -> float:
+    gap = np.square(np.diff(picture.astype(np.float64), axis=1)).sum(axis=2)
+    return float(gap[hole[:, 1:] & hole[:, :-1]].mean())
 
 
 def test_tone_is_aligned_in_full_precision_under_autocast(engine: TorchEngine) -> None:

@@ -11,6 +11,7 @@ from swapfill.config import COARSEST, FEATURE_STRIDE, FillSettings
 from swapfill.engines.interface import Engine, Part, Query, Swapped
 from swapfill.masks import Box, bounding_box, holds_square
 from swapfill.registration import moved_pieces, registered
+from swapfill.variance import preserved
 
 Array = TypeVar("Array")
 Moves = npt.NDArray[np.int64]
@@ -177,7 +178,7 @@ def carry_pieces(
         query = Query(guess, engine.encode(guess), here, None, None, swapped.matched)
         swapped = engine.swap(replace(query, copied=scale == scales[-1]), settings)
     moves = _registered(engine, swapped, guess, here) if finer else None
-    swapped = _moved(engine, swapped, guess, here, moves)
+    swapped = _blended(engine, swapped, guess, here, moves)
     return Pieces(_toned(engine, swapped, guess, here, settings), guess, here, moves)
 
 
@@ -192,21 +193,25 @@ def _registered(
     ]
 
 
-def _moved(
+def _blended(
     engine: Engine[Array],
     swapped: Swapped[Array],
     picture: Array,
     hole: Array,
     moves: list[Moves] | None,
 ) -> Swapped[Array]:
-    """Copy the pixels of moved pieces again; features, of whole cells, stay."""
-    if moves is None:
-        return swapped
+    """Copy the pixels of moved pieces again, and give their means the detail that copies had.
+
+    Features, of whole cells, stay.
+    """
     pasted, pictures = engine.get(swapped.pixels).copy(), engine.get(picture)
-    holes, found = engine.get(hole)[..., 0] > 0, engine.matches(swapped)
-    for i, (its, moved) in enumerate(zip(found, moves, strict=True)):
-        if its is not None:
-            pasted[i] = moved_pieces(pasted[i], pictures[i], holes[i], its, moved)
+    holes = engine.get(hole)[..., 0] > 0
+    for i, its in enumerate(engine.matches(swapped)):
+        if its is None:
+            continue
+        if moves is not None:
+            pasted[i] = moved_pieces(pasted[i], pictures[i], holes[i], its, moves[i])
+        pasted[i] = preserved(pasted[i], pictures[i], holes[i], its)
     return replace(swapped, pixels=engine.put(pasted, holes)[0])
 
 
@@ -271,7 +276,7 @@ def translate_pieces(
     for _ in range(settings.refine):
         again = engine.composite(hole, filled, guess)
         query = Query(again, engine.encode(again), hole, matched=swapped.matched)
-        swapped = _moved(engine, engine.swap(query, settings), again, hole, moves)
+        swapped = _blended(engine, engine.swap(query, settings), again, hole, moves)
         swapped = _toned(engine, swapped, guess, hole, settings)
         filled = _translated(engine, swapped, again, hole, settings, boxes)
     return filled
