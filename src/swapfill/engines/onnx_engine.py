@@ -65,6 +65,7 @@ class OnnxEngine:
             from swapfill.engines.onnx_calibration import ranges_of
 
             numbers = ranges_of(bundle, provider)
+            give_back()  # else it is held beside what opening takes: 200 MB more at the most
 
         def opened(part: str) -> Session:
             graph = graph_of(part, bundle.config, bundle, numbers)
