@@ -50,8 +50,8 @@ def test_they_are_moved_by_what_is_left_of_a_period(columns: int, move: int) -> 
 
 def test_a_move_may_be_up_and_down_and_odd() -> None:
     upright = slats(period=19).transpose(1, 0, 2)
-    assert (moved(upright, found_at(6, 0, 8, 12))[:, 0] == -5).all()  # along a slat, all are alike
-    assert (moved(upright, found_at(4, 0, 8, 12))[:, 0] == 3).all()
+    assert (moved(upright, found_at(6, 0, 8, 12)) == (-5, 0)).all()
+    assert (moved(upright, found_at(4, 0, 8, 12)) == (3, 0)).all()
 
 
 def test_each_piece_has_its_own_move() -> None:
