@@ -2,9 +2,17 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 from swapfill.masks import Box, Hole, bounding_box, components
-from swapfill.random_holes import blob_hole, box_hole, centre_hole, free_form_hole, mixed_hole
+from swapfill.random_holes import (
+    blob_hole,
+    box_hole,
+    centre_hole,
+    close_hole,
+    free_form_hole,
+    mixed_hole,
+)
 
 Kind = Callable[[np.random.Generator, tuple[int, int]], Hole]
 KINDS: list[Kind] = [box_hole, free_form_hole, blob_hole, mixed_hole]
@@ -66,6 +74,22 @@ def test_strokes_go_everywhere() -> None:
     assert often.min() > 0.02
     border = np.concatenate([often[0], often[-1], often[:, 0], often[:, -1]])
     assert border.mean() < often.mean()
+
+
+def test_a_close_hole_is_a_part_of_strokes_over_twice_the_size() -> None:
+    tops, lefts = set(), set()
+    for seed in range(12):
+        shown = close_hole(np.random.default_rng(seed), (32, 48))
+        whole = free_form_hole(np.random.default_rng(seed), (64, 96), (0.1, 0.5))
+        parts = sliding_window_view(whole, shown.shape)
+        found = np.argwhere((parts == shown).all(axis=(2, 3)))
+        assert shown.any()
+        assert not shown.all()
+        assert len(found)
+        tops.add(found[0][0])
+        lefts.add(found[0][1])
+    assert len(tops) > 6
+    assert len(lefts) > 6
 
 
 def test_blobs_are_compact() -> None:

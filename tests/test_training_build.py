@@ -43,6 +43,20 @@ def test_each_kind_of_hole_can_be_asked_for_alone(holes: Any, kind: Kind | None)
     assert not all(np.array_equal(a, b) for a, b in zip(found, draws, strict=True))
 
 
+def test_a_share_of_mixed_holes_are_strokes_seen_from_near() -> None:
+    def drawn(**shares: float) -> list[NDArray[np.bool_]]:
+        draw = hole_source(DataSettings(sources=("x",), holes="mixed", **shares))  # type: ignore[arg-type]
+        return [draw(np.random.default_rng(i), 32) for i in range(40)]
+
+    def same(a: list[NDArray[np.bool_]], b: list[NDArray[np.bool_]]) -> int:
+        return sum(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+    none, half, whole = (drawn(centre_share=0.5, close_share=share) for share in (0, 0.5, 1))
+    centred = same(none, whole)
+    assert 10 < centred < 30  # they share the centred ones alone
+    assert centred < same(half, whole) < 40
+
+
 def settings(folder: Path, **data: Any) -> TrainSettings:
     values = {"sources": [str(folder / "photos")], "cache": folder / "cache", "side": 16}
     return TrainSettings.read(

@@ -18,7 +18,7 @@ REACH = 4  # steps that a piece may be moved by
 _TOGETHER = 0.3  # what two neighbouring queries of one piece gain by moving alike, in cosine
 STAY = 0.002  # what each cell of a move costs: ties do not move
 UNKNOWN = 0.5  # taken for the cosine where a piece leaves the picture or runs into the hole
-_SWEEPS = 20  # as far as a move travels into the hole, in coarse queries
+_SWEEPS = 6  # as far as a move travels into the hole, in coarse queries
 
 
 def align(coarse: Match, features: Tensor, hole: Tensor, factor: int) -> Tensor:

@@ -104,6 +104,25 @@ def mixed_hole(rng: np.random.Generator, size: tuple[int, int]) -> Hole:
     return kinds[int(rng.integers(len(kinds)))](rng, size)
 
 
+def close_hole(
+    rng: np.random.Generator, size: tuple[int, int], share: tuple[float, float] = (0.1, 0.5)
+) -> Hole:
+    """Scribble over something of twice the size, and show a quarter of it: strokes seen from near.
+
+    Args:
+        rng: is drawn from, and so left in another state.
+        size: (height, width) of what is shown, in pixels.
+        share: least and most share of missing pixels of the whole; of what is shown it is any.
+    """
+    height, width = size
+    while True:
+        whole = free_form_hole(rng, (2 * height, 2 * width), share)
+        top, left = rng.integers(height + 1), rng.integers(width + 1)
+        shown = whole[top : top + height, left : left + width]
+        if shown.any() and not shown.all():
+            return shown
+
+
 def _with_stroke(rng: np.random.Generator, hole: Hole, thickness: float) -> Hole:
     """Add one stroke of a few bends; `thickness` 1 is up to an eighth of the shorter side."""
     canvas = Image.fromarray(hole.astype(np.uint8))

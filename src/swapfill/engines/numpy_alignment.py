@@ -19,7 +19,7 @@ _REACH = 4
 _TOGETHER = np.float32(0.3)
 _STAY = np.float32(0.002)
 _UNKNOWN = np.float32(0.5)
-_SWEEPS = 20
+_SWEEPS = 6
 
 
 def align(coarse: Match, features: Floats, hole: Bools, factor: int) -> Places:

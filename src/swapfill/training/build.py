@@ -20,7 +20,14 @@ from swapfill.networks import (
     initialise,
 )
 from swapfill.projected import ProjectedDiscriminator
-from swapfill.random_holes import blob_hole, box_hole, centre_hole, free_form_hole, mixed_hole
+from swapfill.random_holes import (
+    blob_hole,
+    box_hole,
+    centre_hole,
+    close_hole,
+    free_form_hole,
+    mixed_hole,
+)
 from swapfill.training import data
 from swapfill.training.encoder_stage import EncoderStage
 from swapfill.training.feature2image_stage import Feature2ImageStage, Judge
@@ -282,6 +289,8 @@ def hole_source(
     def draw(rng: np.random.Generator, side: int) -> npt.NDArray[np.bool_]:
         if settings.holes == "centre" or rng.random() < settings.centre_share:
             return centre_hole(side)
+        if settings.close_share and rng.random() < settings.close_share:
+            return close_hole(rng, (side, side))
         return mixed_hole(rng, (side, side))
 
     return draw

@@ -37,6 +37,7 @@ class DataSettings(Settings):
     whole: Share = 1.0  # share of pictures resized whole, as in the paper; the rest are crops
     holes: Literal["centre", "box", "free-form", "blob", "mixed", "masks"] = "centre"
     centre_share: Share = 0.5  # of centre holes among "mixed" ones
+    close_share: Share = 0.0  # of strokes seen from near among the other "mixed" ones
     masks: Path | None = None  # folder of one's own masks, white = hole, for holes = "masks"
 
     @model_validator(mode="after")
