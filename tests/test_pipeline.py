@@ -218,12 +218,12 @@ def guided_engine() -> TorchEngine:
 
 
 def test_a_guided_fill_is_made_of_the_pictures_own_pixels() -> None:
-    """Each pixel of the hole is a mean of known ones, with a quarter more contrast at most."""
+    """Each pixel of the hole is a mean of known ones, with half as much detail again at most."""
     picture, hole = window(256)
     picture[:] = np.where(picture[..., :1] > 0.5, 0.3, 0.4)
     filled = fill_windows(guided_engine(), picture[None], hole[None], FillSettings(tone=0))[0]
-    assert filled[hole].min() > 0.299 - 0.025  # in a picture of two greys
-    assert filled[hole].max() < 0.401 + 0.025
+    assert filled[hole].min() > 0.299 - 0.05  # in a picture of two greys
+    assert filled[hole].max() < 0.401 + 0.05
     assert filled[hole].std() > 0.001
     np.testing.assert_allclose(filled[~hole], picture[~hole], atol=1e-5)
 
@@ -283,8 +283,10 @@ def test_carried_pieces_are_put_in_step_by_the_pixel(monkeypatch: pytest.MonkeyP
         np.testing.assert_array_equal(carried.moves[i], moves)
         moved = moved_pieces(pasted[i], guesses[i], holes[i], its, moves)
         expected = preserved(moved, guesses[i], holes[i], its)
-        for pixels in (engine.get(carried.swapped.pixels), *shown):
-            np.testing.assert_allclose(pixels[i], expected, atol=1e-6)
+        first, *refined = (engine.get(carried.swapped.pixels), *shown)
+        np.testing.assert_allclose(first[i], expected, atol=1e-6)
+        for pixels in refined:  # detail beside a hole is told from what is in it, too
+            np.testing.assert_allclose(pixels[i], expected, atol=5e-4)
 
 
 def test_pieces_that_are_not_carried_stay_where_they_were_matched() -> None:

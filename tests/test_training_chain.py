@@ -311,8 +311,7 @@ def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         (
             2,
             (
-                "data.side",
-                "data.upscale",
+                *(f"data.{x}" for x in ("side", "upscale", "whole", "centre_share", "close_share")),
                 *(f"optim.{x}" for x in ("steps", "batch_size", "learning_rate", "clip")),
             ),
         ),
@@ -339,7 +338,7 @@ def test_the_default_chain_is_the_recipe_of_the_single_stages(
 
 def test_the_default_chain_trains_as_long_as_the_packaged_model_was() -> None:
     links = load_chain(CONFIGS / "default.toml", [], Path("run")).links
-    assert [x.settings.optim.last_step for x in links] == [3200, 17500, 6500, 4800, 375]
+    assert [x.settings.optim.last_step for x in links] == [3200, 17500, 17000, 4800, 375]
     assert [x.settings.query.prediction for x in links] == [0, 0, 0, 0.75, 0.85]
     assert [x.settings.data.side for x in links] == [64, 128, 256, 256, 256]
     assert links[2].settings.initial_weights == links[1].folder / "network.safetensors"

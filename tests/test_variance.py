@@ -9,7 +9,7 @@ from swapfill.variance import preserved
 SIDE, CELL = 128, 4
 HOLE = slice(40, 88)
 FIRST, LAST = 8, 21  # patches that touch the hole, in cells
-MOST = 1.25
+MOST = 1.5
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
@@ -82,7 +82,7 @@ def test_copies_that_show_the_same_lose_nothing_and_gain_nothing() -> None:
     assert energy(again) == pytest.approx(energy(truth), rel=0.02)  # the picture ends below
 
 
-def test_it_is_amplified_by_a_quarter_at_most() -> None:
+def test_it_is_amplified_by_a_half_at_most() -> None:
     """A mean that is nearly flat, of copies that are not."""
     picture, found = noise(), found_apart()
     faint = np.where(hole()[..., None], 0.5 + 0.1 * (noise(3) - 0.5), picture).astype(np.float32)

@@ -20,9 +20,9 @@ Hole = NDArray[np.bool_]
 _LIGHT = np.array([0.299, 0.587, 0.114], np.float32)
 _PATCH = 3  # cells a side
 _MARGIN = 8  # pixels around a hole that its detail is told by
-_FINE = 8  # steps of a binomial blur, of sigma 1.4 pixels: what it takes away is detail
+_FINE = 16  # steps of a binomial blur, of sigma 2 pixels: what it takes away is detail
 _SPREAD = 16  # and of one of two cells, by which energies are told
-_MOST = 1.25  # what detail is amplified by at most: with more, noise comes
+_MOST = 1.5  # what detail is amplified by at most
 _LEAST = 1e-6  # of energy: below it there is no detail to speak of
 
 
